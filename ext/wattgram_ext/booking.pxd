@@ -23,11 +23,38 @@ cdef struct Open:        # what was booked without a load since the quarter bega
     double covered       # s
     double unaccounted   # Wh
     double unaccounted_carbon    # g
+    double contained     # s, weighted with the share of the channels in terminals whose split was unknown
+
+
+cdef struct Held:        # of it: busbars whose own load was known, while the site's was not; all doubles
+    double load          # Wh
+    double noise         # Wh of meter noise below a load of 0
+    double emission      # g
+    double avoided       # g
+    double exported_carbon       # g
+    double clean_load    # Wh
+    double own_load      # Wh
+    double own_export    # Wh
+    double own_production        # Wh
+    double groups[GROUP_COUNT]   # Wh
+    double group_emission[GROUP_COUNT]   # g
+    double group_own[GROUP_COUNT]        # Wh
+
+
+cdef struct OpenBusbar:  # of it: a busbar's part without a load of its own; all doubles
+    double exported      # Wh
     double groups[GROUP_COUNT]   # Wh
     double sources[4 * SOURCE_COUNT]   # Wh, g, Wh, Wh of each source's parcel
-    double charge_carbon # g
-    double charge_clean  # Wh
-    double charge_own    # Wh
+    double terminal      # Wh of terminals whose split was unknown
+    double partial_import        # Wh while an incomer of the busbar was not known
+    double partial_export
+
+
+cdef struct OpenCharge:  # of it: what a pool of such a busbar was charged with; all doubles
+    double energy        # Wh
+    double carbon        # g
+    double clean         # Wh
+    double own           # Wh
 
 
 cdef inline void book_groups(Sums *totals, double hours, const double *groups, double used, const Parcel *load) noexcept nogil:
@@ -61,7 +88,7 @@ cdef inline void certify(Sums *totals, const Sums *hour) noexcept nogil:
 
     Certificates cover load without own renewables; only the share of it that was not clean counts.
     """
-    cdef double load = since(totals, hour, SUM_LOAD)
+    cdef double load = since(totals, hour, SUM_LOAD) - since(totals, hour, SUM_UNPRICED_LOAD)
     cdef double left = load - since(totals, hour, SUM_OWN_LOAD)
     cdef double dirty = load - since(totals, hour, SUM_CLEAN_LOAD)
     cdef double certified = 0
@@ -82,34 +109,70 @@ cdef inline double carbon_of(const Parcel *sources) noexcept nogil:
 cdef inline void gain_flows(
     const Tariff *tariff, const Row *row, const Flows *flows, const Parcel *sources, double *gained
 ) noexcept nogil:
-    """Write what the present channels moved, per hour, whether the load is known or not."""
-    gained[SUM_IMPORT] = flows.imported
-    gained[SUM_EXPORT] = flows.exported
-    gained[SUM_PV] = flows.pv
-    gained[SUM_GENERATION] = flows.generation
-    gained[SUM_DISCHARGE] = flows.discharge
-    gained[SUM_CHARGE] = flows.charge
-    gained[SUM_SCOPE1] = flows.fuel_carbon
-    gained[SUM_SCOPE2_LOCATION] = flows.imported * row.official
-    gained[SUM_SCOPE2_MARKET] = flows.imported * tariff.residual
-    gained[SUM_IMPORT_CARBON] = flows.imported * row.grid
-    gained[SUM_RENEWABLE_CARBON] = flows.renewable_carbon
-    gained[SUM_PV_CARBON] = flows.pv_carbon
-    gained[SUM_DISCHARGE_CARBON] = sources[1].carbon
-    gained[SUM_FUEL] = flows.fuel
+    """Add what the present channels of a busbar moved, per hour, whether the load is known or not."""
+    gained[SUM_IMPORT] += flows.imported
+    gained[SUM_EXPORT] += flows.exported
+    gained[SUM_PV] += flows.pv
+    gained[SUM_GENERATION] += flows.generation
+    gained[SUM_DISCHARGE] += flows.discharge
+    gained[SUM_CHARGE] += flows.charge
+    gained[SUM_SCOPE1] += flows.fuel_carbon
+    gained[SUM_SCOPE2_LOCATION] += flows.imported * row.official
+    gained[SUM_SCOPE2_MARKET] += flows.imported * tariff.residual
+    gained[SUM_IMPORT_CARBON] += flows.imported * row.grid
+    gained[SUM_RENEWABLE_CARBON] += flows.renewable_carbon
+    gained[SUM_PV_CARBON] += flows.pv_carbon
+    gained[SUM_DISCHARGE_CARBON] += sources[1].carbon
+    gained[SUM_FUEL] += flows.fuel
 
 
 cdef inline void gain_load(
     const Row *row, double exported, double renewable, const Shares *shares, double *gained
 ) noexcept nogil:
-    """Write what follows from the load, per hour."""
-    gained[SUM_EMISSION] = shares.load.carbon
-    gained[SUM_AVOIDED] = (shares.load.own + exported) * row.grid - shares.exported.carbon
-    gained[SUM_EXPORT_CARBON] = shares.exported.carbon
-    gained[SUM_CLEAN_LOAD] = shares.load.clean
-    gained[SUM_OWN_LOAD] = shares.load.own
-    gained[SUM_OWN_EXPORT] = shares.exported.own
-    gained[SUM_OWN_PRODUCTION] = renewable
+    """Add what follows from the load of a busbar, per hour."""
+    gained[SUM_EMISSION] += shares.load.carbon
+    gained[SUM_AVOIDED] += (shares.load.own + exported) * row.grid - shares.exported.carbon
+    gained[SUM_EXPORT_CARBON] += shares.exported.carbon
+    gained[SUM_CLEAN_LOAD] += shares.load.clean
+    gained[SUM_OWN_LOAD] += shares.load.own
+    gained[SUM_OWN_EXPORT] += shares.exported.own
+    gained[SUM_OWN_PRODUCTION] += renewable
+
+
+cdef inline void gain(
+    const Tariff *tariff,
+    const Row *row,
+    const Flows *flows,
+    const Shares *shares,
+    const Parcel *sources,
+    bint balanced,
+    double *gained,
+) noexcept nogil:
+    """Add what a busbar gained in an interval, per hour. balanced: the load of the site and its mix are known.
+
+    The carbon of unknown flows and the energy of an unknown load are unaccounted.
+    """
+    gain_flows(tariff, row, flows, sources, gained)
+    gained[SUM_CHARGE_CARBON] += shares.charge.carbon
+    if balanced:
+        gained[SUM_UNACCOUNTED] += flows.unaccounted
+        gained[SUM_LOAD] += flows.load
+        gain_load(row, flows.exported, flows.renewable, shares, gained)
+    else:
+        gained[SUM_UNACCOUNTED] += surplus(flows)
+        gained[SUM_UNACCOUNTED_CARBON] += carbon_of(sources) - shares.charge.carbon
+
+
+cdef inline void gain_unpriced_load(const Flows *flows, double *gained) noexcept nogil:
+    """Add the load of a busbar while the mix of the site is unknown: energy that no other flow balances is unaccounted."""
+    gained[SUM_LOAD] += flows.load
+    gained[SUM_UNACCOUNTED] -= flows.load
+
+
+cdef inline void book_unpriced(Sums *totals, double load, double seconds) noexcept nogil:
+    """Book a load, Wh, that is in the sums, as one without a mix."""
+    add(totals, SUM_UNPRICED_LOAD, load)
+    add(totals, SUM_UNPRICED_TIME, seconds)
 
 
 cdef inline void show(
@@ -142,9 +205,7 @@ cdef inline void show(
     out[SELF_SUFFICIENCY] = share(shares.load.own, flows.load)
 
 
-cdef inline void keep_open(
-    Open *open, const Flows *flows, const Shares *shares, const Parcel *sources, const double *gained, double hours
-) noexcept nogil:
+cdef inline void keep_open(Open *open, const Flows *flows, const double *gained) noexcept nogil:
     """Remember an interval without a load, for `settle`; the numbers of `gained` are of the interval."""
     cdef int i
     for i in range(FLOW_COUNT):
@@ -155,6 +216,13 @@ cdef inline void keep_open(
     open.covered += gained[SUM_COVERED]
     open.unaccounted += gained[SUM_UNACCOUNTED]
     open.unaccounted_carbon += gained[SUM_UNACCOUNTED_CARBON]
+    open.contained += gained[SUM_SIGNAL_TIME] * flows.contained
+
+
+cdef inline void keep_busbar(OpenBusbar *open, const Flows *flows, const Parcel *sources, double hours) noexcept nogil:
+    """Remember an interval of a busbar without a load of its own, for `settle`."""
+    cdef int i
+    open.exported += flows.exported * hours
     for i in range(GROUP_COUNT):
         open.groups[i] += flows.groups[i] * hours
     for i in range(SOURCE_COUNT):
@@ -162,9 +230,68 @@ cdef inline void keep_open(
         open.sources[4 * i + 1] += sources[i].carbon * hours
         open.sources[4 * i + 2] += sources[i].clean * hours
         open.sources[4 * i + 3] += sources[i].own * hours
-    open.charge_carbon += shares.charge.carbon * hours
-    open.charge_clean += shares.charge.clean * hours
-    open.charge_own += shares.charge.own * hours
+    open.terminal += flows.terminal * hours
+    if not flows.known[FLOW_IMPORT]:
+        open.partial_import += flows.imported * hours
+        open.partial_export += flows.exported * hours
+
+
+cdef inline void keep_charge(OpenCharge *open, const Parcel *arrival, double hours) noexcept nogil:
+    """Remember what a pool of such a busbar was charged with, for `settle`."""
+    open.energy += arrival.power * hours
+    open.carbon += arrival.carbon * hours
+    open.clean += arrival.clean * hours
+    open.own += arrival.own * hours
+
+
+cdef inline void hold(Held *held, const Row *row, const Flows *flows, const Shares *shares) noexcept nogil:
+    """Remember the load of a busbar while the load of the site is unknown, for `release`."""
+    cdef double gained[SUM_CORE]
+    cdef double hours = row.hours
+    cdef double carbon = shares.load.carbon / flows.load if flows.load > 0 else 0.0
+    cdef double own = shares.load.own / flows.load if flows.load > 0 else 0.0
+    cdef int i
+    for i in range(SUM_CORE):
+        gained[i] = 0
+    gain_load(row, flows.exported, flows.renewable, shares, gained)
+    held.load += flows.load * hours
+    held.noise += flows.unaccounted * hours
+    held.emission += gained[SUM_EMISSION] * hours
+    held.avoided += gained[SUM_AVOIDED] * hours
+    held.exported_carbon += gained[SUM_EXPORT_CARBON] * hours
+    held.clean_load += gained[SUM_CLEAN_LOAD] * hours
+    held.own_load += gained[SUM_OWN_LOAD] * hours
+    held.own_export += gained[SUM_OWN_EXPORT] * hours
+    held.own_production += gained[SUM_OWN_PRODUCTION] * hours
+    for i in range(GROUP_COUNT):
+        held.groups[i] += flows.groups[i] * hours
+        held.group_emission[i] += flows.groups[i] * carbon * hours
+        held.group_own[i] += flows.groups[i] * own * hours
+
+
+cdef inline void release(Sums *totals, const Held *held, bint priced, double *gained) noexcept nogil:
+    """Add what busbars gained while the load of the site was unknown, and book their groups.
+
+    priced: the mix of the site is known now, too; otherwise the carbon stays unaccounted.
+    """
+    cdef int i
+    gained[SUM_LOAD] += held.load
+    gained[SUM_UNACCOUNTED] += held.noise
+    for i in range(GROUP_COUNT):
+        add(totals, SUM_GROUP_OPEN + i, -held.groups[i])
+    if not priced:
+        return
+    gained[SUM_UNACCOUNTED_CARBON] -= held.emission + held.exported_carbon
+    gained[SUM_EMISSION] += held.emission
+    gained[SUM_AVOIDED] += held.avoided
+    gained[SUM_EXPORT_CARBON] += held.exported_carbon
+    gained[SUM_CLEAN_LOAD] += held.clean_load
+    gained[SUM_OWN_LOAD] += held.own_load
+    gained[SUM_OWN_EXPORT] += held.own_export
+    gained[SUM_OWN_PRODUCTION] += held.own_production
+    for i in range(GROUP_COUNT):
+        add(totals, SUM_GROUP_EMISSION + i, held.group_emission[i])
+        add(totals, SUM_GROUP_OWN + i, held.group_own[i])
 
 
 cdef inline void book(
@@ -172,41 +299,30 @@ cdef inline void book(
     Open *open,
     const Sums *hour,
     const Tariff *tariff,
-    bint grouped,
     const Row *row,
     const Flows *flows,
     const Shares *shares,
-    const Parcel *sources,
+    double *gained,
     bint balanced,
     double *out,
 ) noexcept nogil:
-    """Book an interval in its row and, if it has a length, in the sums.
+    """Book an interval of the site in its row and, if it has a length, in the sums.
 
-    open: NULL if the load stays unknown, because the meters contradict each other. hour: sums at the hour's start; NULL
-    without certificates. The carbon of unknown flows and the energy of an unknown load are unaccounted.
+    open: NULL if the load is known, or stays unknown because the meters contradict each other. hour: sums at the hour's
+    start; NULL without certificates. gained: `gain` of all busbars; afterwards the numbers of the interval. balanced: the
+    load and its mix are known; with `flows.unpriced`, the load alone.
     """
-    cdef double gained[SUM_CORE]
     cdef double matched
     cdef int i
-    for i in range(SUM_CORE):
-        gained[i] = 0
-    gain_flows(tariff, row, flows, sources, gained)
-    gained[SUM_CHARGE_CARBON] = shares.charge.carbon
-    gained[SUM_UNACCOUNTED] = flows.unaccounted
-    if balanced:
-        gained[SUM_LOAD] = flows.load
+    if balanced or flows.unpriced:
         gained[SUM_RESIDUAL] = 0 if isnan(flows.residual) else flows.residual
-        gain_load(row, flows.exported, flows.renewable, shares, gained)
-    else:
-        gained[SUM_UNACCOUNTED] = surplus(flows)
-        gained[SUM_UNACCOUNTED_CARBON] = carbon_of(sources) - shares.charge.carbon
     for i in range(SUM_CORE):
         gained[i] *= row.hours
     gained[SUM_GRID] = row.grid * WH_PER_KWH * row.seconds
     gained[SUM_SIGNAL_TIME] = row.seconds
-    if balanced or open != NULL:
+    if balanced or flows.unpriced or open != NULL:
         gained[SUM_COVERED] = row.seconds * flows.coverage
-    if balanced:
+    if balanced or flows.unpriced:
         gained[SUM_TIME] = row.seconds
         gained[SUM_RESIDUAL_TIME] = 0 if isnan(flows.residual) else row.seconds
     for i in range(FLOW_COUNT):
@@ -221,71 +337,75 @@ cdef inline void book(
         return
     for i in range(SUM_CORE):
         add(totals, i, gained[i])
-    if grouped and balanced:
-        book_groups(totals, row.hours, flows.groups, flows.load, &shares.load)
-    elif grouped:
-        for i in range(GROUP_COUNT):
-            add(totals, SUM_GROUP_ENERGY + i, flows.groups[i] * row.hours)
-            add(totals, SUM_GROUP_OPEN + i, flows.groups[i] * row.hours)
+    if flows.unpriced:
+        book_unpriced(totals, gained[SUM_LOAD], row.seconds)
     if not balanced and open != NULL:
-        keep_open(open, flows, shares, sources, gained, row.hours)
+        keep_open(open, flows, gained)
     if hour != NULL:
         certify(totals, hour)
+
+
+cdef inline void book_open_groups(Sums *totals, double hours, const Flows *flows, bint unpriced) noexcept nogil:
+    """Book the groups' use while there is no load, or, `unpriced`, a load of the site without a mix."""
+    cdef int i
+    for i in range(GROUP_COUNT):
+        add(totals, SUM_GROUP_ENERGY + i, flows.groups[i] * hours)
+        if not unpriced:
+            add(totals, SUM_GROUP_OPEN + i, flows.groups[i] * hours)
+
+
+cdef inline bint tells(const Open *open, const Flows *flows, int flow) noexcept nogil:
+    """Return whether late energy makes a flow known for the whole time without a load."""
+    return flows.known[flow] and not (
+        open.contained > 0 and (flow == FLOW_PV or flow == FLOW_DISCHARGE or flow == FLOW_CHARGE)
+    )
 
 
 cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows, double covered, double *gained) noexcept nogil:
     """Write the time in which late energy makes flows known, s, and their energy in it, Wh.
 
-    row: `seconds` without a load since the quarter began. covered: share of this time that is known now.
+    row: `seconds` without a load since the quarter began. covered: share of this time that is known now. Flows that
+    a terminal contained in a part of the time stay as they are.
     """
     cdef double missing = max(row.seconds - open.signal, 0.0)
     cdef int i
     gained[SUM_GRID] = row.grid * WH_PER_KWH * missing
     gained[SUM_SIGNAL_TIME] = missing
-    gained[SUM_COVERED] = max(row.seconds * covered - open.covered, 0.0)
+    gained[SUM_COVERED] = max(row.seconds * covered - open.contained - open.covered, 0.0)
     for i in range(FLOW_COUNT):
-        if flows.known[i]:
+        if tells(open, flows, i):
             gained[SUM_KNOWN + i] = max(row.seconds - open.known[i], 0.0)
             gained[SUM_KNOWN_ENERGY + i] = open.partial[i] + gained[SUM_IMPORT + i]
 
 
+cdef inline double exchanged(const OpenBusbar *open, const Flows *late) noexcept nogil:
+    """Return the Wh that went in by one incomer and out by another: in neither import nor export (METHOD-SITE 8.4).
+
+    The time in which an incomer was unknown is one interval, as the late energy is known for it only as a whole. As in
+    `channels.net`, the sign of the sum decides, and what one side counted in both directions remains in both.
+    """
+    cdef double known = open.partial_import - open.partial_export
+    cdef double told = late.imported - late.exported
+    return positive(known) + positive(told) - positive(known + told)
+
+
 cdef inline void book_unsettled(
-    Sums *totals,
-    Open *open,
-    const Tariff *tariff,
-    bint grouped,
-    const Row *row,
-    const Flows *flows,
-    const Shares *shares,
-    const Parcel *late,
+    Sums *totals, Open *open, const Row *row, const Flows *flows, double *gained
 ) noexcept nogil:
     """Book late energy while another flow is still unknown, or contradicts it; arguments as of `settle`."""
-    cdef double gained[SUM_CORE]
     cdef int i
-    for i in range(SUM_CORE):
-        gained[i] = 0
-    gain_flows(tariff, row, flows, late, gained)
-    gained[SUM_CHARGE_CARBON] = shares.charge.carbon
-    gained[SUM_UNACCOUNTED] = surplus(flows)
-    gained[SUM_UNACCOUNTED_CARBON] = carbon_of(late) - shares.charge.carbon
     gain_time(open, row, flows, 0.0 if flows.whole else flows.coverage, gained)
     for i in range(SUM_CORE):
         add(totals, i, gained[i])
-    if grouped:
-        for i in range(GROUP_COUNT):
-            add(totals, SUM_GROUP_ENERGY + i, flows.groups[i])
-            add(totals, SUM_GROUP_OPEN + i, flows.groups[i])
-    keep_open(open, flows, shares, late, gained, 1.0)
+    keep_open(open, flows, gained)
     for i in range(FLOW_COUNT):
-        if flows.known[i]:
+        if tells(open, flows, i):
             open.partial[i] = 0
 
 
-cdef inline void settle(
-    Sums *totals,
-    const Open *open,
+cdef inline void gain_settled(
+    const OpenBusbar *open,
     const Tariff *tariff,
-    bint grouped,
     const Row *row,
     const Flows *flows,
     const Parcel *late,
@@ -293,32 +413,79 @@ cdef inline void settle(
     const Shares *shares,
     double charge_carbon,
     double load,
+    double *gained,
 ) noexcept nogil:
-    """Book late energy, and the load of the time in which a flow was unknown.
+    """Add what a busbar gains from late energy and from the time in which a flow of it was unknown.
 
     row: `hours` 1, `seconds` without a load since the quarter began. flows, late: the late energy, Wh, and its parcels.
-    sources, shares: late and open energy together. charge_carbon: g that the store takes beyond the open charge's.
+    sources, shares: late and open energy together. charge_carbon: g that the stores take beyond the open charge's.
     """
-    cdef double gained[SUM_CORE]
-    cdef double groups[GROUP_COUNT]
-    cdef int i
-    for i in range(SUM_CORE):
-        gained[i] = 0
     gain_flows(tariff, row, flows, late, gained)
-    gain_load(row, open.energy[FLOW_EXPORT] + flows.exported, sources[0].power, shares, gained)
-    gained[SUM_LOAD] = max(load, 0.0)
-    gained[SUM_CHARGE_CARBON] = charge_carbon
-    gained[SUM_UNACCOUNTED] = min(load, 0.0) - open.unaccounted
-    gained[SUM_UNACCOUNTED_CARBON] = (
+    gain_load(row, open.exported + flows.exported, sources[0].power, shares, gained)
+    gained[SUM_LOAD] += max(load, 0.0)
+    gained[SUM_CHARGE_CARBON] += charge_carbon
+    gained[SUM_UNACCOUNTED] += min(load, 0.0)
+    gained[SUM_UNACCOUNTED_CARBON] += (
         carbon_of(late) - charge_carbon - shares.load.carbon - shares.exported.carbon
     )
+
+
+cdef inline void gain_unpriced(
+    const Tariff *tariff,
+    const Row *row,
+    const Flows *flows,
+    const Parcel *late,
+    const Shares *shares,
+    double surplus,
+    double load,
+    double *gained,
+) noexcept nogil:
+    """Add what a busbar gains after a time in which the split of a terminal was unknown; arguments as of `gain_settled`.
+
+    surplus: inflow less outflow of late and open energy together, Wh, without that of the terminals. The load has no
+    mix, and the charge keeps the mix of the known inflows.
+    """
+    gain_flows(tariff, row, flows, late, gained)
+    gained[SUM_LOAD] += max(load, 0.0)
+    gained[SUM_CHARGE_CARBON] += shares.charge.carbon
+    gained[SUM_UNACCOUNTED] += surplus - max(load, 0.0)
+    gained[SUM_UNACCOUNTED_CARBON] += carbon_of(late) - shares.charge.carbon
+
+
+cdef inline void book_unpriced_groups(Sums *totals, const OpenBusbar *open, const Flows *flows) noexcept nogil:
+    """Book the groups' use of a busbar, Wh, as a part of a load without a mix."""
+    cdef int i
+    for i in range(GROUP_COUNT):
+        add(totals, SUM_GROUP_ENERGY + i, flows.groups[i])
+        add(totals, SUM_GROUP_OPEN + i, -open.groups[i])
+
+
+cdef inline void book_settled_groups(
+    Sums *totals, const OpenBusbar *open, const Flows *flows, const Shares *shares, double load
+) noexcept nogil:
+    """Book the groups' use of a busbar, Wh, as a part of the load that is known now."""
+    cdef double groups[GROUP_COUNT]
+    cdef int i
+    for i in range(GROUP_COUNT):
+        groups[i] = flows.groups[i] + open.groups[i]
+        add(totals, SUM_GROUP_ENERGY + i, -open.groups[i])
+        add(totals, SUM_GROUP_OPEN + i, -open.groups[i])
+    book_groups(totals, 1.0, groups, load, &shares.load)
+
+
+cdef inline void settle(
+    Sums *totals, const Open *open, const Row *row, const Flows *flows, double *gained
+) noexcept nogil:
+    """Book late energy of the site, and the load of the time in which a flow was unknown.
+
+    row: as of `gain_settled`. flows: of the site. gained: `gain_settled` or `gain_unpriced` of all busbars, and
+    `release`.
+    """
+    cdef int i
+    gained[SUM_UNACCOUNTED] -= open.unaccounted
     gained[SUM_TIME] = row.seconds
     gain_time(open, row, flows, 1.0, gained)
     for i in range(SUM_CORE):
         add(totals, i, gained[i])
-    if grouped:
-        for i in range(GROUP_COUNT):
-            groups[i] = flows.groups[i] + open.groups[i]
-            add(totals, SUM_GROUP_ENERGY + i, -open.groups[i])
-            add(totals, SUM_GROUP_OPEN + i, -open.groups[i])
-        book_groups(totals, 1.0, groups, load, &shares.load)
+    if open.contained > 0:
+        book_unpriced(totals, gained[SUM_LOAD], row.seconds)

@@ -1,5 +1,8 @@
 # cython: language_level=3, cdivision=True
-"""The site's flows and balance from a row's samples, counters and fuel rates: METHOD 4.1, 4.5, 4.7."""
+"""Flows and balance of a busbar from a row's samples, counters and fuel rates: METHOD 4.1, 4.5, 4.7.
+
+A site has one busbar, or one for each incomer (METHOD-SITE 8.4). `busbars` adds the flows of several.
+"""
 
 from libc.math cimport NAN, fabs, isnan
 
@@ -19,7 +22,8 @@ cdef extern from *:
 
 cdef enum:               # kinds of channels: the roles in order, then sub-meters by group, and without a group
     GRID, PV, WIND, HYDRO, GENSET, CHP, BATTERY, METERS
-    KIND_COUNT = METERS + GROUP_COUNT + 1
+    TERMINAL = METERS + GROUP_COUNT + 1   # of hybrids; no flow of its own
+    KIND_COUNT
 
 
 cdef struct Row:         # an input row
@@ -31,7 +35,7 @@ cdef struct Row:         # an input row
     const double *powers
     const double *energies   # NULL if the interval has none
     const double *carbon     # NULL without the column
-    double soc
+    const double *soc    # of each pool; NULL without the column
     double certificates  # Wh
     double official      # g/Wh of the location-based ledger
 
@@ -53,8 +57,14 @@ cdef struct Flows:       # powers of an interval, W; only residual and groups ma
     double groups[GROUP_COUNT]
     double coverage
     double unaccounted   # of a balanced interval: meter noise below a load of 0
+    double terminal      # of hybrids whose split is unknown, + into the site
+    double contained     # share of the channels that these terminals contain
+    int hidden           # number of these channels
+    int present          # channels of the balance that are present, of `expected`
+    int expected
     bint known[FLOW_COUNT]   # whether every channel of the flow is present
-    bint whole           # whether every flow is known
+    bint whole           # whether every flow is known, or contained in a terminal that is known
+    bint unpriced        # whether the load is known, and its mix is not
 
 
 cdef struct Seen:        # number of present channels
@@ -65,11 +75,22 @@ cdef struct Seen:        # number of present channels
     int meters
 
 
-cdef struct Channels:
-    int count
+cdef struct BatteryGroup:        # the batteries of a node
+    int busbar
+    int first            # index of the first battery in `Channels.order`
+    int last             # the end
+    double discharge     # W of an interval
+    double charge
+
+
+cdef struct Channels:    # of a busbar; the pointers are to all channels of the site
+    int busbar
+    int count            # of the site
     int firsts[KIND_COUNT + 1]   # index of each kind's first channel in `order`; the next kind's is its end
     bint grouped         # whether a sub-meter has a group
-    int *order           # channels sorted by kind
+    int pool_count       # of the site
+    BatteryGroup *pools
+    int *order           # channels sorted by busbar and kind, batteries also by pool
     double *factor       # g/Wh
     double *before       # each channel's power at the previous instant, W
 
@@ -104,9 +125,9 @@ cdef inline double sampled(const Channels *channels, int channel, const double *
 
 
 cdef inline double net(
-    const Channels *channels, int kind, const Row *row, bint one_way, int *seen, double *both
+    const Channels *channels, int first, int last, const Row *row, bint one_way, int *seen, double *both
 ) noexcept nogil:
-    """Return the sum of a kind's channels, W; add the number of present channels to `seen`.
+    """Return the sum of the channels from `first` to before `last` in `order`, W; add the number present to `seen`.
 
     Channels that cancel each other sum to exactly 0: the sign of the remaining rounding error means nothing. Power
     that a channel's two counters counted in both directions is added to `both`. With `one_way`, an unknown power
@@ -121,7 +142,7 @@ cdef inline double net(
     cdef double power, forward, backward
     cdef int there = 0
     cdef int i, channel
-    for i in range(channels.firsts[kind], channels.firsts[kind + 1]):
+    for i in range(first, last):
         channel = channels.order[i]
         power = sampled(channels, channel, powers, ends)
         if energies != NULL:
@@ -138,6 +159,31 @@ cdef inline double net(
             magnitudes += fabs(power)
     seen[0] += there
     return result if fabs(result) > ROUNDING * magnitudes else 0
+
+
+cdef inline double net_of(
+    const Channels *channels, int kind, const Row *row, bint one_way, int *seen, double *both
+) noexcept nogil:
+    """Return `net` of the channels of a kind."""
+    return net(channels, channels.firsts[kind], channels.firsts[kind + 1], row, one_way, seen, both)
+
+
+cdef inline void exchange(Channels *channels, const Row *row, Seen *seen, Flows *flows) noexcept nogil:
+    """Write what each pool of the busbar moved, and the sums: one pool may charge while another discharges."""
+    cdef BatteryGroup *pool
+    cdef double both, power
+    cdef int i
+    flows.discharge = flows.charge = 0
+    for i in range(channels.pool_count):
+        pool = &channels.pools[i]
+        if pool.busbar != channels.busbar:
+            continue
+        both = 0
+        power = net(channels, pool.first, pool.last, row, False, &seen.battery, &both)
+        pool.discharge = positive(power) + both
+        pool.charge = positive(-power) + both
+        flows.discharge += pool.discharge
+        flows.charge += pool.charge
 
 
 cdef inline double produced(
@@ -176,12 +222,12 @@ cdef inline double produced(
     return result
 
 
-cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) noexcept nogil:
-    """Return the sums of the channels by kind; store the powers for the next interval.
+cdef inline Flows flows(Channels *channels, const Row *row, Seen *seen) noexcept nogil:
+    """Return the sums of a busbar's channels by kind; store the powers for the next interval.
 
-    Grid and battery channels are summed before the sign is taken (4.1): power counted in both directions by a channel
-    remains in both, otherwise the sign of the sum decides. `balance` computes the load; until then, the residual is
-    the sum of the sub-meters.
+    Grid channels, and the batteries of a pool, are summed before the sign is taken (4.1): power counted in both
+    directions by a channel remains in both, otherwise the sign of the sum decides. `balance` computes the load; until
+    `tell`, the residual is the sum of the sub-meters.
     """
     cdef Flows result
     cdef double both = 0
@@ -190,18 +236,17 @@ cdef inline Flows flows(const Channels *channels, const Row *row, Seen *seen) no
     cdef int i
     seen[0] = Seen(0, 0, 0, 0, 0)
     result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = result.unaccounted = 0
-    power = net(channels, GRID, row, False, &seen.grid, &both)
+    result.terminal = result.contained = result.hidden = 0
+    result.unpriced = False
+    power = net_of(channels, GRID, row, False, &seen.grid, &both)
     result.imported = positive(power) + both
     result.exported = positive(-power) + both
-    both = 0
-    power = net(channels, BATTERY, row, False, &seen.battery, &both)
-    result.discharge = positive(power) + both
-    result.charge = positive(-power) + both
-    result.residual = net(channels, METERS + GROUP_COUNT, row, True, &seen.meters, &ignored)
+    exchange(channels, row, seen, &result)
+    result.residual = net_of(channels, METERS + GROUP_COUNT, row, True, &seen.meters, &ignored)
     for i in range(GROUP_COUNT):
         result.groups[i] = 0
         if channels.grouped:
-            result.groups[i] = net(channels, METERS + i, row, True, &seen.meters, &ignored)
+            result.groups[i] = net_of(channels, METERS + i, row, True, &seen.meters, &ignored)
             result.residual += result.groups[i]
     result.pv = produced(channels, PV, row, &seen.pv, &result.renewable_carbon)
     result.pv_carbon = result.renewable_carbon
@@ -238,33 +283,53 @@ cdef inline Seen told(const Channels *channels, const double *powers) noexcept n
 
 
 cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows) noexcept nogil:
-    """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1)."""
+    """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1).
+
+    A channel that a terminal contains is not present, but its power is in that of the terminal.
+    """
     cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
     flows.known[FLOW_IMPORT] = flows.known[FLOW_EXPORT] = seen.grid == count(channels, GRID, GRID)
     flows.known[FLOW_PV] = seen.pv == count(channels, PV, PV)
     flows.known[FLOW_GENERATION] = seen.generation == count(channels, WIND, CHP)
     flows.known[FLOW_DISCHARGE] = flows.known[FLOW_CHARGE] = seen.battery == count(channels, BATTERY, BATTERY)
-    flows.whole = there == count(channels, GRID, BATTERY)
-    flows.coverage = <double> there / count(channels, GRID, BATTERY) if there else 0.0
+    flows.present = there
+    flows.expected = count(channels, GRID, BATTERY)
+    flows.whole = there + flows.hidden == flows.expected
+    flows.coverage = <double> there / flows.expected if there else 0.0
+    if flows.hidden:
+        flows.contained = <double> flows.hidden / flows.expected
 
 
 cdef inline double surplus(const Flows *flows) noexcept nogil:
-    """Return the inflow less the outflow of the present channels, W."""
+    """Return the inflow less the outflow of the present channels, W; terminals are no flows."""
     cdef double inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
     return inflow - (flows.exported + flows.charge)
 
 
-cdef inline bint balance(
-    const Channels *channels, const Row *row, const Seen *seen, Flows *flows, double *out
-) noexcept nogil:
-    """Write known powers and the load to `out`. Return whether the load is known. METHOD 4.1, 4.5, METHOD-SITE 9.1."""
+cdef inline bint balance(Flows *flows) noexcept nogil:
+    """Compute the load of a busbar. Return whether the load is known. METHOD 4.1, 4.5, METHOD-SITE 9.1.
+
+    The power of a terminal whose split is unknown is in the load (METHOD-SITE 8.2).
+    """
     cdef double inflow
-    cdef double[FLOW_COUNT] powers
-    cdef int meters = count(channels, METERS, METERS + GROUP_COUNT)
-    cdef int i
-    judge(channels, seen, flows)
-    if not flows.coverage > 0:
+    if not flows.whole:
         return False
+    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge + positive(flows.terminal)
+    flows.load = surplus(flows) + flows.terminal
+    if flows.load < -NOISE * inflow:
+        return False  # a balance fault: wrong sign, swapped transformer or missing meter
+    if flows.load <= ROUNDING * inflow:
+        if flows.load < -ROUNDING * inflow:
+            flows.unaccounted = flows.load
+        flows.load = 0
+    flows.unpriced = flows.hidden > 0
+    return True
+
+
+cdef inline void tell(const Row *row, Flows *flows, bint metered, bint balanced, double *out) noexcept nogil:
+    """Write the known powers of the site to `out`. metered: sub-meters exist, and each is present."""
+    cdef double[FLOW_COUNT] powers
+    cdef int i
     out[COVERAGE] = flows.coverage
     powers[FLOW_IMPORT] = flows.imported
     powers[FLOW_EXPORT] = flows.exported
@@ -276,19 +341,10 @@ cdef inline bint balance(
         if flows.known[i]:
             out[1 + i] = powers[i]
             out[POWER_COUNT + 1 + i] = powers[i] * row.hours
-    if not flows.whole:
-        return False
-    inflow = flows.imported + flows.renewable + flows.fuel + flows.discharge
-    flows.load = surplus(flows)
-    if flows.load < -NOISE * inflow:
-        return False  # a balance fault: wrong sign, swapped transformer or missing meter
-    if flows.load <= ROUNDING * inflow:
-        if flows.load < -ROUNDING * inflow:
-            flows.unaccounted = flows.load
-        flows.load = 0
-    flows.residual = flows.residual - flows.load if meters and seen.meters == meters else NAN
+    if not balanced:
+        return
+    flows.residual = flows.residual - flows.load if metered else NAN
     out[0] = flows.load
     out[7] = flows.residual
     out[POWER_COUNT] = flows.load * row.hours
     out[POWER_COUNT + 7] = flows.residual * row.hours
-    return True

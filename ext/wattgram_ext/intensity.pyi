@@ -4,6 +4,10 @@ from typing import final
 ROLES: tuple[str, ...]
 """Roles of a channel: grid pv wind hydro genset chp battery load ev. The sign of its power is the role's."""
 
+TERMINAL_ROLE: str
+"""Role of a further channel: the AC terminal of a hybrid inverter, + from DC to AC. Its values are NaN while its split
+is known; otherwise they replace those of the channels that the terminal contains."""
+
 GROUPS: tuple[str, ...]
 """Groups of sub-meters: industry power building transport."""
 
@@ -12,7 +16,7 @@ COLUMNS: tuple[str, ...]
 ends with the row; soc and ends to its instant. An impossible number counts as NaN.
 energy: two a channel, Wh of its counters in the role's direction and against it; NaN = integrate the power.
 carbon: one a channel, g/h of a producer, from its fuel; NaN = its power times its factor.
-soc: state of charge of the battery, 0-1; NaN = unknown.
+soc: one a pool, state of charge of its batteries, 0-1; NaN = unknown.
 certificates: Wh of purchased certificates, by time of production; NaN = 0.
 captured: kg of CO2; NaN = unknown.
 official: g/kWh of scope2_location; NaN = official_factor.
@@ -48,11 +52,12 @@ CLOSED: tuple[str, ...]
 class Accounts:
     """A site's energy balance and carbon accounts over blocks of instants, with the battery pool and windows.
 
-    roles: one of ROLES a channel. factors: g/kWh of each channel's own production (pv wind hydro genset chp;
-    ignored elsewhere). method: "proportional" or "local-first" (METHOD 4.4). residual_factor: g/kWh of the
+    roles: one of ROLES a channel, or TERMINAL_ROLE. factors: g/kWh of each channel's own production (pv wind hydro
+    genset chp; ignored elsewhere). method: "proportional" or "local-first" (METHOD 4.4). residual_factor: g/kWh of the
     market-based method's residual mix (METHOD 4.8). charge_efficiency, discharge_efficiency: of the battery, 0-1.
     windows: number of running windows beside the ticks.
     columns: those of COLUMNS that a row contains after the powers, in the row's order.
+    terminals: for each channel the index of the terminal that contains it, -1 for none; for pv and battery.
     groups: one of GROUPS or "" a channel, used for load and ev; without groups, every ev is transport.
     rated_power (W), register_step (Wh): a window's load below max(0.005 rated_power W, 5 register_step) has no
     intensity (METHOD 4.5); 0 = any load has one. official_factor: g/kWh of scope2_location (METHOD 4.3, 4.8);
@@ -62,6 +67,11 @@ class Accounts:
     charge falls to 1/e. self_discharge: share of the stock lost in an hour (METHOD 4.6).
     learning: no efficiency is configured. Without a state of charge, both directions then have half of the loss of the
     learned round trip, until then of 0.85 (METHOD-SITE 9.6).
+    busbars: index of each channel's busbar, default 0. Each busbar has a balance and a mix of its own; the numbers of
+    the site are sums, and ratios of sums; its load is known if that of each busbar is (METHOD-SITE 8.4).
+    pools: index of each channel's pool, used for batteries, default 0. The batteries of a pool are on one busbar and
+    are summed before the sign decides; each pool has a stock of its own. batteries: (charge_efficiency,
+    discharge_efficiency, capacity, self_discharge, learning) of each pool, by default the arguments above.
     ValueError: the message names the invalid argument.
     """
 
@@ -77,6 +87,7 @@ class Accounts:
         windows: int = 0,
         columns: Sequence[str] = (),
         groups: Sequence[str] | None = None,
+        terminals: Sequence[int] | None = None,
         rated_power: float = 0.0,
         register_step: float = 0.0,
         official_factor: float = ...,
@@ -86,6 +97,9 @@ class Accounts:
         soc_time: float = 3600.0,
         self_discharge: float = 0.0,
         learning: bool = False,
+        busbars: Sequence[int] | None = None,
+        pools: Sequence[int] | None = None,
+        batteries: Sequence[tuple[float, float, float, float, bool]] | None = None,
     ) -> None: ...
     def step(self, block: bytes) -> bytes:
         """Advance over instants in order, and return a row of OUTPUTS for each.
@@ -97,6 +111,10 @@ class Accounts:
         what follows from it, is known if each flow is; coverage is the share of present channels. Present channels are
         booked in any case; without a load, what they move is unaccounted. The division of rows into blocks does not
         change the result.
+
+        A terminal with a counted energy, or with a power while a channel that it contains is missing, replaces its
+        channels in the interval: they count as missing, but the load is known by the terminal. Its carbon and its mix,
+        and the figures of the battery, are unknown then (METHOD-SITE 8.2, 9.1).
         """
     def late(self, row: bytes) -> None:
         """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).
@@ -116,19 +134,24 @@ class Accounts:
     def reset(self, index: int) -> None:
         """Restart a window."""
     def stock(self) -> tuple[float, float]:
-        """Return the energy in the battery (Wh inside the store) and its carbon (g)."""
+        """Return the energy in the batteries (Wh inside the stores) and its carbon (g): the sums of the pools."""
+    def stocks(self) -> list[tuple[float, float]]:
+        """Return the same of each pool."""
     def concentrated(self) -> bool:
-        """Return whether the battery's carbon per Wh exceeds twice the maximum charged since the store was empty.
+        """Return whether a pool's carbon per Wh exceeds twice the maximum charged since the store was empty.
 
         This is an alarm: the losses then contradict the meters (METHOD 4.6).
         """
-    def out_of_range(self) -> bool:
-        """Return whether the store's intensity lies outside the range of what ever was charged (METHOD-SITE 9.6).
+    def out_of_range(self, pool: int = 0) -> bool:
+        """Return whether a store's intensity lies outside the range of what ever was charged (METHOD-SITE 9.6).
 
-        Above twice the maximum, or below 95 % of the minimum.
+        Above twice the maximum, or below 95 % of the minimum. IndexError: no such pool.
         """
-    def round_trip(self) -> tuple[float, float]:
-        """Return the efficiency of a round trip that is used, and the learned one, 0-1; NaN before it is learned."""
+    def round_trip(self, pool: int = 0) -> tuple[float, float]:
+        """Return the efficiency of a round trip that is used, and the learned one, 0-1; NaN before it is learned.
+
+        IndexError: no such pool.
+        """
     def ledger(self) -> tuple[float, float, float, float, float, float]:
         """Return grams since the start: in, to load, to export, lost, opening stock, unaccounted.
 
@@ -137,4 +160,8 @@ class Accounts:
     def state(self) -> bytes:
         """Return the state for `restore` after a restart."""
     def restore(self, state: bytes) -> None:
-        """Continue from `state`, also of version 2. ValueError: from other channels, windows or another version."""
+        """Continue from `state`, also of versions 2 to 4: of one busbar and one pool, without channels of terminals.
+
+        Several pools share the stock of the one pool by capacity. ValueError: from other channels, busbars, pools or
+        windows, or of another version.
+        """

@@ -10,6 +10,13 @@ from libc.math cimport NAN, isnan
 from .units cimport MOST_INTENSITY, SECONDS_PER_HOUR, WH_PER_KWH
 
 
+cdef extern from *:
+    """
+    #define ROUNDED 1e-9          /* of a window's sum: a smaller difference is a rounding error */
+    """
+    const double ROUNDED
+
+
 cdef enum:
     POWER_COUNT = 8      # load, import, export, pv, generation, discharge, charge, residual
     GROUP_COUNT = 4
@@ -117,6 +124,8 @@ cdef enum:               # running sums; the first eight are the energies in the
     SUM_BIOGENIC_COUNT
     SUM_HEAT             # Wh of heat meters
     SUM_HEAT_COUNT
+    SUM_UNPRICED_LOAD    # Wh of the load whose mix is unknown; part of SUM_LOAD
+    SUM_UNPRICED_TIME    # s; part of SUM_TIME
     SUM_COUNT
 
 
@@ -159,6 +168,12 @@ cdef inline double known(const double *sums, int i) noexcept nogil:
     return sums[i] if sums[i + 1] > 0 else NAN
 
 
+cdef inline double priced(const double *sums, int whole, int unpriced) noexcept nogil:
+    """Return the part of a sum with a mix; 0 for the rounding error of two sums that are equal."""
+    cdef double part = sums[whole] - sums[unpriced]
+    return part if part > ROUNDED * sums[whole] or not sums[SUM_UNPRICED_TIME] > 0 else 0.0
+
+
 cdef inline void fill_flows(const double *sums, double *out) noexcept nogil:
     """Write the flows of a window, and their carbon: each as far as it was known (METHOD-SITE 9.1, 12).
 
@@ -199,11 +214,14 @@ cdef inline void fill_outputs(
 ) noexcept nogil:
     """Write OUTPUTS of a window of this nominal length, s, but for the stock.
 
-    The load and its intensity are over the time with a balance; the intensity is NaN below the least load (METHOD 4.5).
+    The load is over the time with a balance. Its carbon, and what follows from it, are over the time with a mix
+    (METHOD-SITE 9.1); the intensity is NaN below the least load (METHOD 4.5).
     burners: scope 1 contains fuel that makes no electricity; it is NaN while that fuel is unknown.
     """
     cdef double hours = sums[SUM_TIME] / SECONDS_PER_HOUR
     cdef double residual_hours = sums[SUM_RESIDUAL_TIME] / SECONDS_PER_HOUR
+    cdef double priced_hours = priced(sums, SUM_TIME, SUM_UNPRICED_TIME) / SECONDS_PER_HOUR
+    cdef double load = priced(sums, SUM_LOAD, SUM_UNPRICED_LOAD)
     cdef int i
     for i in range(OUTPUT_COUNT):
         out[i] = NAN
@@ -224,14 +242,16 @@ cdef inline void fill_outputs(
     if residual_hours > 0:
         out[SUM_RESIDUAL] = sums[SUM_RESIDUAL] / residual_hours
         out[POWER_COUNT + SUM_RESIDUAL] = sums[SUM_RESIDUAL]
+    if not priced_hours > 0:
+        return
     out[EMISSION] = sums[SUM_EMISSION]
     out[AVOIDED] = sums[SUM_AVOIDED]
-    out[EMISSION_RATE] = sums[SUM_EMISSION] / hours
-    if not sums[SUM_LOAD] < least_load:
-        out[EMISSION_INTENSITY] = ratio(sums[SUM_EMISSION], sums[SUM_LOAD]) * WH_PER_KWH
-    out[CLEAN_SHARE] = share(sums[SUM_CLEAN_LOAD], sums[SUM_LOAD])
+    out[EMISSION_RATE] = sums[SUM_EMISSION] / priced_hours
+    if not load < least_load:
+        out[EMISSION_INTENSITY] = ratio(sums[SUM_EMISSION], load) * WH_PER_KWH
+    out[CLEAN_SHARE] = share(sums[SUM_CLEAN_LOAD], load)
     out[SELF_CONSUMPTION] = share(sums[SUM_OWN_PRODUCTION] - sums[SUM_OWN_EXPORT], sums[SUM_OWN_PRODUCTION])
-    out[SELF_SUFFICIENCY] = share(sums[SUM_OWN_LOAD], sums[SUM_LOAD])
+    out[SELF_SUFFICIENCY] = share(sums[SUM_OWN_LOAD], load)
 
 
 cdef inline void fill_groups(const double *parts, double whole, double *out) noexcept nogil:
@@ -260,7 +280,9 @@ cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
     fill_groups(sums + SUM_GROUP_EMISSION, sums[SUM_EMISSION], out + GROUP_COUNT + 1)
     fill_groups(sums + SUM_GROUP_OWN, sums[SUM_OWN_LOAD], out + 2 * (GROUP_COUNT + 1))
     if not sums[SUM_TIME] > 0:
-        for i in range(GROUP_COUNT, 3 * (GROUP_COUNT + 1)):
+        out[GROUP_COUNT] = NAN
+    if not priced(sums, SUM_TIME, SUM_UNPRICED_TIME) > 0:
+        for i in range(GROUP_COUNT + 1, 3 * (GROUP_COUNT + 1)):
             out[i] = NAN
     if sums[SUM_KNOWN + FLOW_GENERATION] > 0 or sums[SUM_FUEL] > 0:
         out[FUEL_ENERGY] = sums[SUM_FUEL]
@@ -273,4 +295,6 @@ cdef inline void fill_details(const double *sums, double *out) noexcept nogil:
         out[FUEL_INTENSITY] = intensity
     if sums[SUM_KNOWN + FLOW_IMPORT] > 0:
         out[MATCHED_ENERGY] = sums[SUM_MATCHED]
-    out[CARBON_FREE_SHARE] = share(sums[SUM_CLEAN_LOAD] + sums[SUM_CERTIFIED], sums[SUM_LOAD])
+    out[CARBON_FREE_SHARE] = share(
+        sums[SUM_CLEAN_LOAD] + sums[SUM_CERTIFIED], priced(sums, SUM_LOAD, SUM_UNPRICED_LOAD)
+    )

@@ -35,8 +35,8 @@ def test_a_foreign_or_damaged_state_is_refused_and_changes_nothing() -> None:
         (b"", "not one of these"),
         (b"x" * len(state), "not one of these"),
         (state[:8] + struct.pack("I", 99) + state[12:], "version 99"),
-        (state[:24] + struct.pack("d", nan) + state[32:], "damaged"),
-        (state[:24] + struct.pack("d", -1.0) + state[32:], "damaged"),
+        (state[:32] + struct.pack("d", nan) + state[40:], "damaged"),
+        (state[:32] + struct.pack("d", -1.0) + state[40:], "damaged"),
     ]
     for bad, named in foreign:
         with pytest.raises(ValueError, match=named):
@@ -110,3 +110,86 @@ def test_accounts_continue_from_a_state_of_version_3() -> None:
     assert window["pv_power"] == pytest.approx(80e3)
     assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
     assert window["emission"] == pytest.approx(2 * (40 * 558.1 + 80 * 41))
+
+
+STATE_OF_VERSION_4 = (
+    "c-jjOaSw9zbvI;TU|;}YMj$RT-V!D(-1O>Y_DcsjAh>t%nnQW$CH3@~XW+ET&Ohy6Za=hVKn5L;9T<oKK6i;zhYl3hIH1tD#L;Pqr4YK~FoZt4l|1{Y4"
+    "PfDQ_9|BQ9EiMt-JL#fA>swg9Z<p(osT7)>llJ&TkJe<j~ag;?Bnme*%N7U(cZ)u1Rld_kgS6ot0Tm`zo_P+^WpZtg^Pdu00jS^IH3CL1B8F)qeD#pp|"
+    "261ZyZp>EjGi|Uj>2CZZN+g{3i;H%N=I_!XWNd*aHy{JB+FxX#UwVXU_D@xsH)8GSc6#-rxbVKV>f@{Ty|`O2f>@B~M0pjRI<b3AO`cZ^7Qtupb4ZU=)"
+    "mkQGnSl{!tI%Up@eBcN_o!NduM?"
+)
+"""Dumped by the version of one busbar and one pool: an hour of import 40 kW, PV 60 at 41 g/kWh, and two batteries that
+charge 20 and 10 kW, with 558.1 g/kWh; an hour in which they discharge 2 and 1 kW; an hour as the first, in which PV was
+unknown. The window has all; the efficiency of a round trip is 0.85."""
+
+
+@pytest.mark.parametrize("pools", [[0, 0, 0, 0], [0, 0, 0, 1]])
+def test_accounts_continue_from_a_state_of_version_4(pools: list[int]) -> None:
+    batteries = [(0.95, 0.95, capacity, 0.0, True) for capacity in (30e3, 10e3)[: 1 + pools[3]]]
+    accounts = Accounts(
+        ["grid", "pv", "battery", "battery"],
+        [0, 41.0, 0, 0],
+        windows=1,
+        columns=["energy"],
+        pools=pools,
+        batteries=batteries,
+    )
+    state = zlib.decompress(base64.b85decode(STATE_OF_VERSION_4))
+    accounts.restore(state)
+    with pytest.raises(ValueError, match="windows"):
+        accounts.restore(state[:-8])
+    # By hand: 60 kWh charged, 3 discharged, half of the loss of 15 % at each; two pools share the stock by capacity
+    energy = 60e3 * 0.85**0.5 - 3e3 / 0.85**0.5
+    assert accounts.stock()[0] == pytest.approx(energy)
+    if pools[3]:
+        (first, first_carbon), (second, second_carbon) = accounts.stocks()
+        assert (first, second) == pytest.approx((0.75 * energy, 0.25 * energy))
+        assert first_carbon / first == pytest.approx(second_carbon / second)
+    # The counter of PV says 60 kWh: the third hour is as the first, with a mix of 247.84 g/kWh
+    late = [HOUR, CHONGQING, nan, *[0.0] * 4, 0.0, 0.0, 60e3, nan, *[0.0] * 4]
+    accounts.late(struct.pack("15d", *late))
+    window = unpack(accounts.window(0, 3 * HOUR))
+    assert window["load_energy"] == pytest.approx(243e3)
+    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
+    assert window["battery_charge_emission"] == pytest.approx(60 * 247.84)
+    discharged = 3 * 247.84 / 0.85
+    assert window["emission"] == pytest.approx(120 * 558.1 + 180 * 41 + discharged - 60 * 247.84)
+    assert accounts.stock()[1] == pytest.approx(60 * 247.84 - discharged)
+    step(accounts, 40e3, 60e3, -20e3, -10e3, seconds=0, more=[nan] * 8)
+    with pytest.raises(ValueError, match="other channels"):  # it was of one busbar
+        Accounts(["grid", "pv", "battery", "battery"], [0] * 4, windows=1, busbars=[0, 1, 0, 0]).restore(state)
+
+
+STATE_WITH_HYBRID = (
+    "c-jjOaSw9zbvI;TU|;}YMj+-i-4f0K0#|Q47=r-!UI#FL^949v#}G8zV&{2#24v9j*nxqTKw*so3XLv~OZ|aK4k+$BdzH5CBo>hC9-q4oM9E`"
+    "O2a7kX@rMhDe}snLXH@fi-a6p5zvJ=&aQgXp0ae}Erx5;y=MHDjoH@hu<eCGDxW!`Z<~BWXK%sHC!()Y?BWnC_LQOY7^HI_@dOQ?NM@wIO9I(@"
+    "CaPZfV7ha=a6pVsVFbYP&C>TBf*1mw%|2}sQfa$Ck4geGYWE%"
+)
+"""Dumped by the version before terminals: an hour of import 40 kW, PV 60 at 41 g/kWh, charge 30, sub-meter 50, with
+558.1 g/kWh; an hour in which PV and battery were unknown; an instant with all powers. The window has both hours."""
+
+
+def test_accounts_continue_from_a_state_of_version_4_with_a_terminal_more() -> None:
+    # a hybrid, of which the older version had no channel for the terminal
+    roles = ["grid", "pv", "battery", "terminal", "load"]
+    accounts = Accounts(roles, [0, 41.0, 0, 0, 0], terminals=[-1, 3, 3, -1, -1], windows=1, columns=["energy"])
+    state = zlib.decompress(base64.b85decode(STATE_WITH_HYBRID))
+    accounts.restore(state)
+    with pytest.raises(ValueError, match="windows"):
+        accounts.restore(state[:-8])
+    with pytest.raises(ValueError, match="other channels"):
+        site(*roles[:3], roles[4], windows=1).restore(accounts.state())
+    charged = 30 * (40 * 558.1 + 60 * 41) / 100
+    assert accounts.stock() == pytest.approx((0.95 * 30e3, charged))
+    window = unpack(accounts.window(0, 2 * HOUR))
+    for name, kwh in (("grid_import", 80), ("pv", 60), ("battery_charge", 30), ("load", 70), ("unaccounted", 40)):
+        assert window[f"{name}_energy"] == pytest.approx(kwh * 1e3), name
+    # the powers of the last instant are the beginning of the next interval
+    row = step(accounts, 20e3, 20e3, -10e3, nan, 50e3, more=[nan] * 10)
+    assert (row["grid_import_power"], row["pv_power"], row["battery_charge_power"]) == (30e3, 40e3, 20e3)
+    # The counters of the second hour tell PV 60 and charge 30 kWh: the late energy is that of a quarter that runs still
+    late = [HOUR, CHONGQING, nan, *[0.0] * 5, 0.0, 0.0, 60e3, nan, 0.0, 30e3, nan, nan, 0.0, nan]
+    accounts.late(struct.pack("18d", *late))
+    window = unpack(accounts.window(0, 3 * HOUR))
+    assert window["load_energy"] == pytest.approx(70e3 + 50e3 + 70e3)
+    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)

@@ -106,3 +106,67 @@ def test_a_charge_while_the_load_is_unknown_is_priced_anew_when_it_is_known() ->
 def test_noise_below_a_load_of_zero_is_unaccounted() -> None:
     row = step(site("grid", "pv"), -102e3, 100e3)
     assert (row["load_energy"], row["unaccounted_energy"], row["unaccounted_emission"]) == (0, -2e3, 0)
+
+
+@pytest.mark.parametrize(
+    ("known", "silent", "taken", "given"),
+    [
+        (100e3, -40e3, 60e3, 0.0),  # the oracle of METHOD-SITE 8.4
+        (-40e3, 100e3, 60e3, 0.0),
+        (40e3, -100e3, 0.0, 60e3),
+        (-100e3, 40e3, 0.0, 60e3),
+        (100e3, 40e3, 140e3, 0.0),
+        (-100e3, -40e3, 0.0, 140e3),
+    ],
+)
+def test_late_energy_of_an_incomer_is_netted_with_the_others(
+    known: float, silent: float, taken: float, given: float
+) -> None:
+    """A quarter of an hour: 300 s known, 600 s without the second incomer; beside them 400 kW of PV."""
+
+    def counted(power: float, seconds: float) -> list[float]:
+        return [max(power, 0.0) * seconds / HOUR, max(-power, 0.0) * seconds / HOUR]
+
+    accounts, unknown = counting("grid", "grid", "pv"), [nan] * 6
+    pv = 400e3
+    step(accounts, known, silent, pv, seconds=0, more=unknown)
+    step(accounts, known, silent, pv, seconds=300, more=[*counted(known, 300), *counted(silent, 300), pv / 12, nan])
+    step(accounts, known, nan, pv, seconds=0, more=unknown)
+    gap = step(accounts, known, nan, pv, seconds=600, more=[*counted(known, 600), nan, nan, pv / 6, nan])
+    assert isnan(gap["grid_import_power"])
+    late = [600.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 0.0, *counted(silent, 600), 0.0, nan]
+    accounts.late(struct.pack("12d", *late))
+    window = unpack(accounts.window(0, 900.0))
+    load = pv + taken - given
+    for name, power in (("load", load), ("pv", pv), ("grid_import", taken), ("grid_export", given)):
+        assert window[f"{name}_energy"] == pytest.approx(power / 4, abs=1e-6), name
+        assert window[f"{name}_power"] == pytest.approx(power, abs=1e-6), name
+    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-6)
+    assert window["grid_import_emission"] == pytest.approx(taken / 4e3 * CHONGQING)
+    assert window["emission"] + window["grid_export_emission"] == pytest.approx(window["grid_import_emission"])
+    assert window["scope2_location"] == pytest.approx(taken / 4e3 * CHONGQING)
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+def test_late_energy_of_an_incomer_is_netted_before_another_flow_is_known(told_first: bool) -> None:
+    """The incomers show 100 and -40 kW; PV of 50 kW is silent, too, and told before, after or never."""
+    accounts = counting("grid", "grid", "pv")
+    step(accounts, 100e3, nan, nan, seconds=0, more=[nan] * 6)
+    step(accounts, 100e3, nan, nan, seconds=900, more=[25e3, 0.0, nan, nan, nan, nan])
+    incomer = [900.0, CHONGQING, nan, 0.0, 0.0, nan, 0.0, 0.0, 0.0, 10e3, 0.0, nan]
+    roof = [900.0, CHONGQING, nan, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 12.5e3, nan]
+    if told_first:
+        accounts.late(struct.pack("12d", *incomer))
+        window = unpack(accounts.window(0, 900.0))
+        assert (window["grid_import_energy"], window["grid_export_energy"]) == (15e3, 0.0)
+        assert window["grid_import_power"] == pytest.approx(60e3)
+        assert window["unaccounted_energy"] == pytest.approx(15e3)
+        accounts.late(struct.pack("12d", *roof))
+    else:
+        roof[9:10] = [10e3]  # the last row of a quarter contains all its late energy
+        accounts.late(struct.pack("12d", *roof))
+    window = unpack(accounts.window(0, 900.0))
+    assert (window["grid_import_energy"], window["grid_export_energy"]) == (15e3, 0.0)
+    assert window["load_energy"] == pytest.approx(27.5e3)
+    assert window["unaccounted_energy"] == pytest.approx(0, abs=1e-9)
+    assert window["emission"] == pytest.approx(15 * CHONGQING)

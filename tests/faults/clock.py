@@ -15,9 +15,7 @@ from tests.faults.meter import NS
 from tests.faults.stage import NotHere, Rounds, Stage
 from tests.faults.truth import Offsets, Verdict
 from tests.faults.world import World, world
-
-LIBRARY = "faketime/libfaketimeMT.so.1"
-"""Debian's package libfaketime; in the folder of the machine's libraries."""
+from tests.support.faked_clock import faked_clock
 
 SHARED = Path("/dev/shm")
 
@@ -31,16 +29,10 @@ class FakeClock:
 
     def environment(self) -> dict[str, str]:
         """Environment variables for the daemon. NotHere without the library."""
-        found = sorted(Path("/usr/lib").glob(f"*/{LIBRARY}"))
-        if not found:
+        variables = faked_clock(self.path)
+        if variables is None:
             raise NotHere("libfaketime is not installed")
-        return {
-            "LD_PRELOAD": str(found[0]),
-            "FAKETIME_TIMESTAMP_FILE": str(self.path),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
+        return variables
 
     def set(self, seconds: float) -> None:
         """Set the offset from now on, s ahead."""
@@ -125,7 +117,7 @@ def backwards_while_down(site: World, clock: FakeClock) -> None:
         site.stop()
     clock.set(-site.chance.uniform(2.0, 4.0))
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(4.0, 6.0)
 
 
@@ -143,7 +135,7 @@ def killed_in_1970(site: World, clock: FakeClock) -> None:
     _some_time(site)
     site.kill()
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(1.5, 2.5)
     clock.set(0.0)
     site.sleep(2.0, 3.0)
@@ -156,7 +148,7 @@ def from_1970_again(site: World, clock: FakeClock) -> None:
     site.kill()
     clock.set(site.chance.uniform(0, 1e6) - time.time())
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(2.0, 3.0)
     clock.set(0.0)
     site.sleep(2.0, 3.0)
@@ -177,5 +169,5 @@ COURSES = (
 
 def _some_time(site: World) -> None:
     site.start()
-    site.works()
+    site.wait_for_readings()
     site.sleep(2.5, 4.0)

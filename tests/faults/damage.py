@@ -64,7 +64,7 @@ def damages(stage: Stage) -> Rounds:
             before = _contents(site.spool)
             site.take_away(away=True)
             site.start()
-            site.works()
+            site.wait_for_readings()
             site.sleep(1.5, 3.0)
             if number % 2:
                 site.kill()
@@ -74,7 +74,7 @@ def damages(stage: Stage) -> Rounds:
             events_before = len(site.heard.events)
             site.take_away(away=False)
             site.start()
-            site.works()
+            site.wait_for_readings()
             verdict = site.compare(site.drained())
             missing = {
                 finding.record: None

@@ -27,14 +27,14 @@ def fills(stage: Stage) -> Rounds:
         mounted("-t", "tmpfs", "-o", SIZE, "tmpfs", at=site.spool),
     ):
         site.start()
-        site.works()
+        site.wait_for_readings()
         for number in range(stage.rounds):
             site.sleep(0.5, 1.5)
             if number % 2:
                 site.stop()
                 _fill(site)
                 site.start()
-                site.works()
+                site.wait_for_readings()
             else:
                 _fill(site)
             site.sleep(2.0, 4.0)

@@ -47,10 +47,10 @@ def wait_for_a_moment(site: World) -> None:
         case 0:
             site.sleep(0.05, 1.5)  # while it starts, and opens its spool
         case 1 | 2:
-            site.works()
+            site.wait_for_readings()
             site.sleep(0.5, 2.5)
         case _:
-            site.works()
+            site.wait_for_readings()
             site.sleep(0.5, 2.0)
             wait_for_a_write(site.spool)
             site.sleep(0.0, WRITING)

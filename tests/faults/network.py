@@ -73,7 +73,7 @@ def losses(stage: Stage) -> Rounds:
         lose(0)
         with world(stage.folder, stage.chance, delay=delay) as site:
             site.start()
-            site.works()
+            site.wait_for_readings()
             for number in range(stage.rounds):
                 lose(site.chance.randrange(20, 120))
                 site.sleep(2.0, 3.0)
@@ -86,7 +86,7 @@ def losses(stage: Stage) -> Rounds:
                 lose(site.chance.randrange(20, 120))
                 site.sleep(1.0, 2.0)
                 lose(0)
-                site.works()
+                site.wait_for_readings()
                 yield site.compare(site.drained())
             site.stop()
 

@@ -53,7 +53,7 @@ def outages(stage: Stage) -> Rounds:
         site.start()
         for number in range(stage.rounds):
             outage = OUTAGES[number % len(OUTAGES)]
-            site.works()
+            site.wait_for_readings()
             site.sleep(0.0, 1.0)
             servers = outage.servers(site)
             for server in servers:

@@ -14,8 +14,8 @@ from tests.faults.meter import CHECKS, NS, SERIAL
 from tests.faults.truth import MS, Held, Numbers, Reading, Tick
 from tests.support.servers import (
     Broker,
-    Heard,
     Influx,
+    ReceivedMessages,
     Server,
     Victoria,
     WriteV2,
@@ -138,7 +138,7 @@ class Listener:
     As of `held`: `latest`, the highest serial number by device, and `events`, each with its detail.
     """
 
-    heard: Heard
+    heard: ReceivedMessages
     whole: bool = True
     latest: dict[str, int] = field(default_factory=dict)
     events: list[tuple[str, str]] = field(default_factory=list)

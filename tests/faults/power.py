@@ -46,7 +46,7 @@ def _cut(site: World, disk: Disk) -> None:
     match site.chance.randrange(8):
         case 0:
             site.start()
-            site.works()
+            site.wait_for_readings()
             site.sleep(0.5, 2.5)
             disk.cut()
             return
@@ -57,13 +57,13 @@ def _cut(site: World, disk: Disk) -> None:
                 return
         case 3:
             site.start()
-            site.works()
+            site.wait_for_readings()
             site.sleep(0.5, 2.5)
             disk.cut_after(site.chance.randrange(START))
             os.kill(site.daemon.pid, signal.SIGTERM)
         case _:
             site.start()
-            site.works()
+            site.wait_for_readings()
             site.sleep(0.5, 2.5)
             disk.cut_after(site.chance.randrange(WRITES))
     if not disk.dead.wait(LONGEST):

@@ -80,7 +80,7 @@ class World:
         code = self.daemon.stop()
         assert code == 0, f"the daemon ended with {code}; its log:\n{self.log_end()}"
 
-    def works(self) -> None:
+    def wait_for_readings(self) -> None:
         """Wait until every device is read; AssertionError when the daemon ends instead."""
         begun = [len(meter.served) for meter in self.meters]
         self._until(
@@ -109,7 +109,7 @@ class World:
         if self.away:
             self.take_away(away=False)
         self.start()
-        self.works()
+        self.wait_for_readings()
         verdict = self.compare(self.drained())
         self.stop()
         return verdict

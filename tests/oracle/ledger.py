@@ -295,8 +295,9 @@ class Ledger:
         for name, energy in run.charge.items():
             carbon = rounded(carbon_left * energy / energy_left) if energy < energy_left else carbon_left
             energy_left, carbon_left = energy_left - energy, carbon_left - carbon
-            losses = [self.pools[name].charge(energy, carbon)]
-            losses.append(self.pools[name].discharge(run.discharge[name], taken[name]))
+            # METHOD 4.6 names no order within an interval; discharge first is that of the contract in ext/README.md.
+            losses = [self.pools[name].discharge(run.discharge[name], taken[name])]
+            losses.append(self.pools[name].charge(energy, carbon))
             lost += sum(loss[0] for loss in losses)
             lost_carbon += sum(loss[1] for loss in losses)
         run.energy["loss"], run.carbon["loss"] = lost, lost_carbon

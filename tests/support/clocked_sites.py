@@ -16,7 +16,7 @@ STRIDES = 4
 """Smallest steps of time in a tick."""
 
 
-class Led(Hands):
+class SteeredClock(Hands):
     """A clock that the test moves; sleepers wake when their time has passed."""
 
     async def sleep(self, seconds: float) -> None:
@@ -28,7 +28,7 @@ class Led(Hands):
 class Server:
     """The answers of the kernel: whether a time server keeps the clock, the uptime, and the boot's id."""
 
-    def __init__(self, clock: Led, *, keeps: bool = True, uptime: float = 1e6) -> None:
+    def __init__(self, clock: SteeredClock, *, keeps: bool = True, uptime: float = 1e6) -> None:
         self.keeps = keeps
         self.named = "first"
         self._clock = clock
@@ -66,9 +66,9 @@ class Life:
         watts: float = 36e3,
         tick: float = 1.0,
         server: Server | None = None,
-        clock: Led | None = None,
+        clock: SteeredClock | None = None,
     ) -> None:
-        self.clock = clock or Led(start)
+        self.clock = clock or SteeredClock(start)
         self.server = server or Server(self.clock)
         self.told: list[Record] = []
         self.read = 0

@@ -34,7 +34,7 @@ class Leaping(Clock):
         await asyncio.sleep(0)
 
 
-class Told:
+class RecordedEvents:
     """Events as an operator gets them."""
 
     def __init__(self) -> None:
@@ -135,7 +135,7 @@ class Judging:
 
 @asynccontextmanager
 async def delivering(
-    folder: Path, sink: Sink, *, stored: int | Iterable[Record] = 0, events: Told | None = None
+    folder: Path, sink: Sink, *, stored: int | Iterable[Record] = 0, events: RecordedEvents | None = None
 ) -> AsyncIterator[tuple[Delivery, Spool, Leaping]]:
     """A running delivery from a spool of an earlier process with these records, or with this number of readings."""
     before = Spool(folder, max_size=2**26, keep=1e6, sinks=["one"])

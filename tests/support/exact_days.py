@@ -7,6 +7,7 @@ agree with the means.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,6 +16,7 @@ from random import Random
 
 from tests.oracle.flows import Day
 from tests.oracle.invent import Plan, moment, signal, wired
+from tests.oracle.ledger import Ledger
 from tests.oracle.silence import Span, united
 from tests.oracle.steps import Steps
 from tests.oracle.wiring import Device, Site
@@ -51,10 +53,9 @@ class ExactDay:
 
 
 def suitable(site: Site) -> bool:
-    """Whether the product accounts for such a site: one busbar, and one battery."""
-    stores = [device for device in site.devices if device.terminal or device.role == "battery"]
-    stores = [device for device in stores if site.hybrid_of(device) is None]
-    return site.netting == "busbar" and len(stores) <= 1
+    """Whether the oracle has the pools of the product: of the batteries that stand on a busbar, it pools none."""
+    stores = [site.busbar(device) for device in site.devices if device.role == "battery" and not site.hybrid_of(device)]
+    return len(set(stores)) == len(stores)
 
 
 def invented_site(random: Random, plan: Plan) -> Site:
@@ -105,26 +106,60 @@ def companions(site: Site, device: Device) -> set[str]:
     return {device.name, hybrid.name} | cells | {other.name for other in site.devices if other.feeds == device.name}
 
 
+def settled(site: Site, device: Device) -> bool:
+    """Whether the counters tell what a silent device did, and the method says how it is shared out.
+
+    METHOD-SITE does not say where energy belongs that was counted while an inverter was taken to sleep.
+    """
+    hybrid = site.hybrid_of(device) or device
+    if device.role in ("fuel", "heat") or not device.counters or device.silent_at_night:
+        return False
+    if device.role == "grid":
+        return sum(other.role == "grid" for other in site.devices) == 1
+    return hybrid.terminal is None or hybrid.terminal.dc != "net"
+
+
+def with_sleepers(site: Site) -> Site:
+    """Return a site whose PV inverters are silent at night."""
+    devices = (replace(device, silent_at_night=device.role == "pv" and not device.terminal) for device in site.devices)
+    return replace(site, devices=tuple(devices))
+
+
 def silences(random: Random, site: Site, ticks: int, most: int) -> Iterator[tuple[frozenset[str], int, int]]:
     """Yield the devices, the last instant before a silence, and the first one after it."""
     begin = 2
-    for _ in range(random.randint(0, most) if most else 0):
+    candidates = [device for device in site.devices if settled(site, device)]
+    for _ in range(random.randint(0, most) if candidates else 0):
         begin = random.randint(begin, begin + ticks // most)
         end = begin + random.randint(HOLD + 3, HOLD + 3 + ticks // most)
         if end >= ticks - 1:
             return
-        device = random.choice([device for device in site.devices if device.role not in ("fuel", "heat")])
-        yield frozenset(companions(site, device)), begin, end
+        yield frozenset(companions(site, random.choice(candidates))), begin, end
         begin = end + 2
 
 
 def exact_day(seed: int, plan: Plan, *, tick: int) -> ExactDay:
-    """Return the day of a seed: `plan.steps` intervals of `tick` seconds."""
-    random = Random(seed)
-    plan = replace(plan, step=tick)
+    """Return the day of a seed: `plan.steps` intervals of `tick` seconds.
+
+    With `plan.silences`, devices fall silent, or PV inverters sleep in the dark. The method does not say what is booked
+    when counters settle a balance fault: no such day is returned.
+    """
+    for attempt in itertools.count():
+        exact = _exact_day(Random(f"{seed} {attempt}"), replace(plan, step=tick), tick)
+        if not Ledger(exact.day).faults:
+            return exact
+    raise AssertionError("unreachable")
+
+
+def _exact_day(random: Random, plan: Plan, tick: int) -> ExactDay:
     site = invented_site(random, plan)
     grid = signal(random, plan)
-    gaps = list(silences(random, site, plan.steps, plan.silences))
+    sleep = range(0)
+    if plan.silences and random.random() < 0.3:
+        site = with_sleepers(site)
+        sleep = range(begin := random.randint(2, 12), begin + random.randint(2, 12))  # before dawn
+    sleepers = [device.name for device in site.devices if device.silent_at_night]
+    gaps = [] if sleep else list(silences(random, site, plan.steps, plan.silences))
     held = {instant for _, begin, end in gaps for instant in (*range(begin + 1, begin + HOLD + 2), end)}
     for names, begin, end in gaps:
         if any(site.named[name].terminal for name in names):
@@ -135,7 +170,9 @@ def exact_day(seed: int, plan: Plan, *, tick: int) -> ExactDay:
             moments.append(moments[-1])
             continue
         while True:
-            found = moment(random, site, random.choice((0.0, random.uniform(0.0, 1.0))))[0]
+            dark = number in sleep or number - 1 in sleep or number + 1 in sleep
+            sun = 0.0 if dark else random.choice((0.0, random.uniform(0.0, 1.0)))
+            found = moment(random, site, sun)[0]
             if number < 2 and not charging(site, found):
                 continue
             if not moments or not contradictory(site, moments[-1], found):
@@ -143,6 +180,7 @@ def exact_day(seed: int, plan: Plan, *, tick: int) -> ExactDay:
         moments.append(found)
     silent = tuple(
         frozenset(name for names, begin, end in gaps if begin < number < end for name in names)
+        | frozenset(sleepers if number in sleep else ())
         for number in range(plan.steps + 1)
     )
     return assembled(site, grid, tick, tuple(moments), silent)

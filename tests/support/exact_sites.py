@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from wattgram.base.clock import NS
-from wattgram.base.record import ALL_WINDOWS, Record
+from wattgram.base.record import Record
 from wattgram.grid.signal import SUPPLIED, Signal
 from wattgram.site.revision import Revision
 from wattgram.store.history import History
@@ -54,7 +54,7 @@ def table(site: Site, device: Device, number: int, interval: float) -> str:
         "unit": 1,
         "interval": f"{interval:g}s",
     }
-    if device.behind and device.behind in site.named and site.named[device.behind].role != "grid":
+    if device.behind and device.behind in site.named:
         rows["behind"] = device.behind
     if device.group and device.role in ("load", "ev"):
         rows["group"] = device.group
@@ -107,7 +107,7 @@ class ExactSite(WiredSite):
             folder,
             *tables,
             tick=exact.tick,
-            grid=f'[grid]\nmethod = "{site.method}"\nfactor_g_per_kwh = {float(OFFICIAL)}\n'
+            grid=f'[grid]\nmethod = "{site.method}"\nnetting = "{site.netting}"\nfactor_g_per_kwh = {float(OFFICIAL)}\n'
             f'[spool]\npath = "{folder}"\n',
             start=begin * NS,
             timezone=site.timezone,
@@ -201,9 +201,9 @@ class ExactSite(WiredSite):
             self.clock.go(self.exact.tick)
             self.read()
             self.site.tick(self.clock.time())
-            while (since := self.site.settlement.begin()) is not None:
-                await self.revision.revise(since, since, ALL_WINDOWS)
-                self.site.settlement.end(done=True)
+            while self.site.store_late():
+                pass
+            assert await self.revision.settle()
         await self.spool.sync()
 
     def stored(self, window: str) -> dict[int, Record]:

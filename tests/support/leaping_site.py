@@ -25,11 +25,11 @@ from tests.support import leaping_loop
 from tests.support.misbehaving_device import Server, Slave
 from tests.support.running_site import configuration
 
-Action = Callable[["Told"], Awaitable[None]]
+Action = Callable[["SiteRun"], Awaitable[None]]
 
 
 @dataclass
-class Told:
+class SiteRun:
     """The records of a run, in their order. clock: the site's."""
 
     clock: leaping_loop.LeapClock
@@ -85,16 +85,16 @@ def run_site(
     more: str = "",
     spool: str = "",
     speed: float = 1.0,
-) -> Told:
+) -> SiteRun:
     """Run the daemon for `seconds` of its clock; `devices` gets the servers' ports or paths. `then` runs meanwhile.
 
     more, spool: further lines of the tables `site` and `spool`.
     """
     logging.getLogger("wattgram").setLevel(logging.CRITICAL)
 
-    async def work() -> Told:
+    async def work() -> SiteRun:
         clock = leaping_loop.LeapClock(speed=speed)
-        told = Told(clock)
+        told = SiteRun(clock)
         places = [await server.start() for server in servers]
         path = folder / "site.toml"
         text = configuration(folder, devices(*places), more=more)

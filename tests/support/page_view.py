@@ -64,6 +64,7 @@ class FixedView:
             ],
             "grid": {
                 "zone": "CN-CQ",
+                "netting": "busbar",
                 "source": "table",
                 "tier": 5,
                 "age": 0.0,

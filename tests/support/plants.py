@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
-from wattgram.base.record import ALL_WINDOWS, Record
+from wattgram.base.record import Record
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
@@ -74,6 +74,7 @@ class Plant:
         clock_status: ClockStatus | None = None,
         night: str = "",
         position: tuple[float, float] | None = None,
+        behind: Mapping[str, str] | None = None,
     ) -> None:
         self.clock = clock or Hands(start)
         devices = tuple(
@@ -84,6 +85,11 @@ class Plant:
         if batteries is not None:
             devices = tuple(
                 replace(device, battery=batteries) if device.role == "battery" else device for device in devices
+            )
+        if behind:
+            devices = tuple(
+                replace(device, behind=(behind[device.name],)) if device.name in behind else device
+                for device in devices
             )
         site = SiteConfig("works", ZoneInfo(timezone), tick, *(position or ()))
         self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())
@@ -133,9 +139,9 @@ class Plant:
 
     async def settle(self) -> None:
         """Compute closed quarters with late energy again, as `Revision.run` does."""
-        while (since := self.site.settlement.begin()) is not None:
-            await self.revision.revise(since, since, ALL_WINDOWS)
-            self.site.settlement.end(done=True)
+        while self.site.store_late():
+            pass
+        assert await self.revision.settle()
         await self.spool.sync()
 
     def stored(self, window: str) -> list[Record]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from wattgram_drivers.device import Device, Reading, Table
 from wattgram_drivers.driver_errors import Refused
 from wattgram_drivers.reader import Reader
 from wattgram_ext.decode import Decoder
+
+from tests.support.one_loop import on_one_loop
 
 
 @dataclass
@@ -41,6 +42,10 @@ class Memory:
         self.code = code
         self.requests: list[tuple[Table, int, int]] = []
 
+    def refuses(self, addresses: range) -> bool:
+        """Return whether the device lacks one of the registers."""
+        return not self.illegal.isdisjoint(addresses)
+
     async def read(
         self,
         unit: int,
@@ -55,7 +60,7 @@ class Memory:
         """The words' octets; Refused with `code`."""
         self.requests.append((table, address, count))
         addresses = range(address, address + count)
-        if count > self.longest or not self.illegal.isdisjoint(addresses):
+        if count > self.longest or self.refuses(addresses):
             raise Refused(f"{address}+{count}", self.code)
         return struct.pack(f">{count}H", *(self.words.get(each, 0) for each in addresses))
 
@@ -70,4 +75,4 @@ def decode(reader: Reader, reading: Reading) -> dict[str, float]:
 def values(device: Device, words: Mapping[int, int], illegal: Collection[int] = ()) -> dict[str, float]:
     """Return the values of a device whose registers hold `words`."""
     reader = Reader(device, device.unit)
-    return decode(reader, asyncio.run(reader.read(Memory(words, illegal), HandClock())))
+    return decode(reader, on_one_loop(reader.read(Memory(words, illegal), HandClock())))

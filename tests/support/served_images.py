@@ -10,7 +10,6 @@ one answer.
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan, nan, prod
@@ -20,6 +19,7 @@ from wattgram_drivers.driver_errors import Refused
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.simulated.unit import Served, SimulatedUnit
 
+from tests.support.one_loop import on_one_loop
 from tests.support.register_memory import HandClock
 
 FORMS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
@@ -84,7 +84,7 @@ class ServedImages:
         self.requests.clear()
         self.clock.now += 1_000_000_000
         self.clock.seconds += 1.0
-        return asyncio.run(self._reader.read(self, self.clock))
+        return on_one_loop(self._reader.read(self, self.clock))
 
     async def read(
         self,

@@ -392,7 +392,7 @@ def mosquitto(
         yield broker
 
 
-class Heard:
+class ReceivedMessages:
     """What mosquitto_sub received, in order."""
 
     def __init__(self, output: Path) -> None:
@@ -413,7 +413,9 @@ class Heard:
 
 
 @contextmanager
-def subscriber(broker: Broker, *topics: str, login: tuple[str, str] | None = None, form: str = "%p") -> Iterator[Heard]:
+def subscriber(
+    broker: Broker, *topics: str, login: tuple[str, str] | None = None, form: str = "%p"
+) -> Iterator[ReceivedMessages]:
     """mosquitto_sub on QoS 1; the block begins when the broker has confirmed the subscription.
 
     `form`: the output for a message, in the syntax of mosquitto_sub's `-F`.
@@ -433,7 +435,7 @@ def subscriber(broker: Broker, *topics: str, login: tuple[str, str] | None = Non
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=lines, start_new_session=True)
     try:
         wait_for(lambda: f"Sending SUBACK to {client}" in broker.log, START, f"a subscription to {topics}")
-        yield Heard(output)
+        yield ReceivedMessages(output)
     finally:
         process.terminate()
         process.wait(STOP)

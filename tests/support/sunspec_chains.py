@@ -15,6 +15,7 @@ from wattgram_drivers.device import Device, Kind, Table
 from wattgram_drivers.reader import Reader
 from wattgram_drivers.sunspec import walk
 
+from tests.support.one_loop import on_one_loop
 from tests.support.register_memory import HandClock, Memory, decode
 
 MARKER = (0x5375, 0x6E53)
@@ -25,8 +26,10 @@ class Chain(Memory):
     """Serves words from `base` and refuses every other register."""
 
     def __init__(self, words: Sequence[int], base: int = 40000) -> None:
-        registers = dict(enumerate(words, base))
-        super().__init__(registers, illegal=set(range(0x10000)) - set(registers))
+        super().__init__(dict(enumerate(words, base)))
+
+    def refuses(self, addresses: range) -> bool:
+        return not all(address in self.words for address in addresses)
 
     async def ask(self, table: Table, address: int, count: int) -> bytes:
         return await self.read(1, table, address, count)
@@ -40,12 +43,12 @@ def common(vendor: str, model: str, serial: str, length: int = 66) -> tuple[int,
 
 def discover(words: Sequence[int], base: int = 40000, driver: str = "sunspec", kind: Kind | None = None) -> Device:
     """Return the device that a member of the chain is read as."""
-    return asyncio.run(walk.discover(Chain(words, base).ask, driver, kind))
+    return on_one_loop(walk.discover(Chain(words, base).ask, driver, kind))
 
 
 def members(words: Sequence[int]) -> tuple[Device, ...]:
     """Every member of the chain."""
-    return asyncio.run(walk.members(Chain(words).ask))
+    return on_one_loop(walk.members(Chain(words).ask))
 
 
 def written(number: int, points: Mapping[str, float], blocks: Sequence[Mapping[str, float]] = ()) -> tuple[int, ...]:
@@ -70,7 +73,7 @@ def written(number: int, points: Mapping[str, float], blocks: Sequence[Mapping[s
 def read(words: Sequence[int], driver: str = "sunspec") -> dict[str, float]:
     """Return the values of a member of the chain; NaN where absent."""
     reader = Reader(discover(words, driver=driver), 1)
-    return decode(reader, asyncio.run(reader.read(Chain(words), HandClock())))
+    return decode(reader, on_one_loop(reader.read(Chain(words), HandClock())))
 
 
 async def answer(words: Mapping[int, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -64,7 +64,7 @@ VALUES = {4: "long_value", 10: "double_value", 11: "boolean_value", 12: "string_
 
 
 @dataclass
-class Told:
+class HostMetric:
     """A metric as a host has it after a message."""
 
     name: str
@@ -83,7 +83,7 @@ class Message:
     device: str
     time: int
     seq: int | None
-    metrics: list[Told]
+    metrics: list[HostMetric]
 
     def __getitem__(self, name: str) -> Any:
         (found,) = (metric.value for metric in self.metrics if metric.name == name)
@@ -100,8 +100,8 @@ class Host:
     group: str = "plant"
     node: str = "gateway-7"
     said: list[Message] = field(default_factory=list)
-    current: dict[tuple[str, str], Told] = field(default_factory=dict)
-    history: list[tuple[str, Told]] = field(default_factory=list)
+    current: dict[tuple[str, str], HostMetric] = field(default_factory=dict)
+    history: list[tuple[str, HostMetric]] = field(default_factory=list)
     alive: set[str] = field(default_factory=set)
     number: int | None = None
     _seq: int | None = None
@@ -138,7 +138,7 @@ class Host:
             self._seq = seq
         return message
 
-    def _metrics(self, verb: str, device: str, metrics: Iterable[Any]) -> Iterator[Told]:
+    def _metrics(self, verb: str, device: str, metrics: Iterable[Any]) -> Iterator[HostMetric]:
         birth = verb in ("NBIRTH", "DBIRTH")
         if verb == "NBIRTH":
             self._names = {}
@@ -172,7 +172,7 @@ class Host:
             present = [value for value in VALUES.values() if metric.HasField(value)]
             assert present == ([] if metric.is_null else [VALUES[datatype]]), (name, present)
             value = None if metric.is_null else getattr(metric, VALUES[datatype])
-            yield Told(name, value, metric.timestamp, metric.is_historical, quality, unit)
+            yield HostMetric(name, value, metric.timestamp, metric.is_historical, quality, unit)
 
     def _nbirth(self, message: Message) -> None:
         assert message["Node Control/Rebirth"] is False, "topics-nbirth-rebirth-metric"

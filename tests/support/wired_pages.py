@@ -69,9 +69,9 @@ def silent_site() -> dict[str, Any]:
         hybrid("roof-east", 4.8e3),
         strings("roof-east", 8e3),
         flow("store-east", "battery", None, behind="roof-east", reason="no power"),
-        hybrid("shed", None, reason="contradiction"),
-        strings("shed", 0.0),
-        flow("store-shed", "battery", 0.0, behind="shed"),
+        hybrid("shed", -3e3, reason="contradiction"),
+        strings("shed", None, reason="contradiction"),
+        flow("store-shed", "battery", None, behind="shed", reason="contradiction"),
         flow("hall", "load", 30e3, basis="counted"),
         states={"roof-west": {"state": "stale", "age": 75.0}, "store-east": {"state": "partial"}},
         grid_import_power=32e3,
@@ -91,6 +91,23 @@ def incomers_site() -> dict[str, Any]:
         load_power=85e3,
         grid_import_power=85e3,
     )
+
+
+def connections_site() -> dict[str, Any]:
+    """Two incomers with a busbar each, +100 and -40 kW (METHOD-SITE 8.4, netting by connection)."""
+    changed = state(
+        flow("west", "grid", 100e3),
+        flow("press", "load", 90e3, behind="west"),
+        flow("east", "grid", -40e3),
+        flow("roof", "pv", 50e3, behind="east"),
+        flow("office", "load", 8e3, behind="east"),
+        load_power=110e3,
+        grid_import_power=100e3,
+        grid_export_power=40e3,
+        pv_power=50e3,
+        residual_power=-12e3,
+    )
+    return changed | {"grid": {**FixedView().state["grid"], "netting": "connection"}}
 
 
 def large_site() -> dict[str, Any]:
@@ -121,4 +138,10 @@ def large_site() -> dict[str, Any]:
     return state(*nodes, **sums, residual_power=-12e3)
 
 
-SITES = {"hybrid": hybrid_site, "silent": silent_site, "incomers": incomers_site, "large": large_site}
+SITES = {
+    "hybrid": hybrid_site,
+    "silent": silent_site,
+    "incomers": incomers_site,
+    "connections": connections_site,
+    "large": large_site,
+}

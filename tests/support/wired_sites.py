@@ -134,3 +134,8 @@ class WiredSite:
             for record in self.records
             if record.series.kind == "event" and record.series.tag("device") == name
         ]
+
+    def quality(self, name: str) -> str:
+        """Return the quality of a device's last record."""
+        records = [record for record in self.records if record.series.kind == "device"]
+        return str([record["quality"] for record in records if record.series.tag("device") == name][-1])

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from wattgram.base.record import Record, Series
 
-from .books import Books, era_of
+from .books import Books
+from .books_state import era_of
 from .checkpoint_text import text_of
 from .pricing import PricedRows, Pricing
 
@@ -48,5 +49,4 @@ class AccountStages:
     def restore(self, dumped: bytes) -> None:
         """Restore the state from `dump`; ValueError if it is damaged or of another site."""
         self.books.enter_era(era_of(dumped))
-        self.books.restore(dumped)
-        self.begun_anew = False
+        self.begun_anew = not self.books.restore(dumped, convert=True)

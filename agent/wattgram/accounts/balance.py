@@ -113,7 +113,7 @@ class Balance:
           balance is still faulty. The state ends after `RELEASE_SECONDS` with a load, without a fault of
           `CONFIRMING_TICKS` ticks.
         - *Sub-meters*: they exceed the load in each tick of `PERSISTENT_SECONDS`. A sum below the load is normal: a
-          site need not meter every load.
+          site need not meter every load. While the split of a hybrid is unknown, the inflow is, and the state stays.
         """
         if _faulty(tick) and _number(tick, "coverage") != 1.0:
             return self, BalanceVerdict(withheld=self.withheld)
@@ -205,7 +205,7 @@ class Balance:
         self, tick: Mapping[str, object], seconds: float
     ) -> tuple[SubMeterSurplus, tuple[Occurrence, ...]]:
         residual, load = _number(tick, "residual_power"), _number(tick, "load_power")
-        if not isfinite(residual):  # a sub-meter or the load is missing
+        if not isfinite(residual) or _number(tick, "coverage") < 1.0:  # a sub-meter, a flow or the load is missing
             return self.surplus, ()
         exceeded = residual > max(SURPLUS * _inflow(tick), 2.0 * self.resolution)
         if exceeded == self.surplus.exceeded:

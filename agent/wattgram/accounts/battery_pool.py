@@ -1,4 +1,4 @@
-"""Several batteries as one pool: capacity, losses and state of charge."""
+"""The batteries of a node as one pool: capacity, losses and state of charge."""
 
 from __future__ import annotations
 
@@ -11,12 +11,21 @@ from wattgram.config.role_keys import BatteryConfig
 
 
 class Pool(NamedTuple):
-    """All batteries as the accounts use them: capacity in Wh (0: unknown), efficiencies 0-1, share lost per hour."""
+    """Batteries as `Accounts` take them: efficiencies 0-1, capacity in Wh (0: unknown), share lost per hour.
 
-    capacity: float
+    learning: no battery has a configured efficiency, so the accounts learn the round trip (METHOD-SITE 9.6).
+    """
+
     charge_efficiency: float
     discharge_efficiency: float
+    capacity: float
     self_discharge: float
+    learning: bool
+
+    @property
+    def configured_round_trip(self) -> float:
+        """Efficiency of a round trip by the configuration, NaN for none."""
+        return nan if self.learning else self.charge_efficiency * self.discharge_efficiency
 
 
 def pool(batteries: Sequence[BatteryConfig]) -> Pool:
@@ -31,14 +40,17 @@ def pool(batteries: Sequence[BatteryConfig]) -> Pool:
     total = sum(capacities) if len(capacities) == len(batteries) else 0.0
     if len({replace(battery, capacity=None) for battery in batteries}) == 1:  # 1 / (1 / 0.95) is not 0.95
         battery = batteries[0]
-        return Pool(total, battery.charge_efficiency, battery.discharge_efficiency, battery.self_discharge)
+        return Pool(
+            battery.charge_efficiency, battery.discharge_efficiency, total, battery.self_discharge, learns(batteries)
+        )
     shares = [(battery.capacity or 0.0) / total if total else 1.0 / len(batteries) for battery in batteries]
     weighted = list(zip(shares, batteries, strict=True))
     return Pool(
-        total,
         min(1.0, sum(share * battery.charge_efficiency for share, battery in weighted)),
         min(1.0, 1.0 / sum(share / battery.discharge_efficiency for share, battery in weighted)),
+        total,
         sum(share * battery.self_discharge for share, battery in weighted),
+        learns(batteries),
     )
 
 

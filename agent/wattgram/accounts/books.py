@@ -13,24 +13,25 @@ from math import isfinite, isnan, nan
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
+from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.base.clock import NS
-from wattgram.base.occurrence import Occurrence
+from wattgram.base.occurrence import DeviceOccurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import WINDOWS, Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
-from wattgram.counters.metering import counters_of
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
-from wattgram.grid.table import FactorTable
 
-from . import battery_pool, fuel, heat_fuel
+from . import heat_fuel, site_accounts
+from .account_parts import AccountParts, account_parts
 from .battery_watch import BatteryWatch
-from .hybrid_nodes import channels_of, powered
+from .books_state import channel_count, era_of
+from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
+from .hybrid_nodes import channels_of, terminals_of
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -61,23 +62,30 @@ UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
 class Layout:
     """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
 
+    parts: busbars and pools that the channels belong to. terminals: of each channel the index of the hybrid's terminal
+    that contains it, -1 for none.
+
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
-    change of the site changes the series. totals: series of energy that belongs to days and months only, because its
-    time is not known; in earlier versions all late energy.
+    change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
+    series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
+    computed any more; in earlier versions all late energy.
     """
 
     channels: tuple[DeviceConfig, ...]
+    parts: AccountParts
     columns: tuple[str, ...]
     fields: tuple[str, ...]
     instant: Series
     late: Series
     totals: Series
     zone: ZoneInfo
+    terminals: tuple[int, ...]
 
     @classmethod
     def of(cls, config: Config) -> Layout:
         """Return the layout of a configured site."""
         channels = channels_of(config.devices)
+        parts = account_parts(config.devices, channels, config.grid.netting)
         names = [device.name for device in channels]
         energies = [f"{name} {direction}" for name in names for direction in ("energy", "energy against")]
         column_fields = {
@@ -85,7 +93,7 @@ class Layout:
             "carbon": [f"{name} carbon" for name in names]
             if any(device.role in BURNERS for device in channels)
             else [],
-            "soc": ["soc"] if any(device.battery.capacity for device in channels) else [],
+            "soc": [pool.column for pool in parts.pools] if any(device.battery.capacity for device in channels) else [],
             "certificates": ["certificates"] if config.grid.certificates else [],
             "captured": ["captured"] if any(device.role == "capture" for device in config.devices) else [],
             "official": ["official"],
@@ -98,12 +106,14 @@ class Layout:
         tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
         return cls(
             channels,
+            parts,
             columns,
             fields,
             Series("instant", tags, fields),
-            Series("late", (*tags, ("slot", SLOT)), fields),
+            Series("late", (*tags, ("slot", SLOT)), fields, (), ("spans",)),
             Series("late", tags, fields),
             config.site.timezone,
+            terminals_of(config.devices, channels),
         )
 
     def without_powers(self, row: bytes) -> bytes:
@@ -163,34 +173,16 @@ class Books:
         self.ladder = ladder
         self._zone = config.site.timezone
         self._method = config.grid.method
-        channels, basis = self.layout.channels, config.grid.basis
-        # A battery that the configuration does not name has a channel, and no settings: they would dilute the others'.
-        batteries = [device.battery for device in powered(config.devices) if device.role == "battery"]
-        pool = battery_pool.pool(batteries)
-        certificates = config.grid.certificates
-        incomers = [device.rated_power for device in channels if device.role == "grid"]
-        self._accounts = Accounts(
-            [device.role for device in channels],
-            [fuel.factor(device, basis) for device in channels],
-            method=config.grid.method,
-            residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
-            charge_efficiency=pool.charge_efficiency,
-            discharge_efficiency=pool.discharge_efficiency,
-            windows=len(WINDOWS),
-            columns=self.layout.columns,
-            groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
-            rated_power=sum(power for power in incomers if power) if all(incomers) else 0.0,
-            register_step=max((_step(device) for device in channels if device.role == "grid"), default=0.0),
-            certificate_factor=certificates.factor if certificates else 0.0,
-            hour=WINDOWS.index("1h"),
-            capacity=pool.capacity,
-            self_discharge=pool.self_discharge,
-            learning=battery_pool.learns(batteries),
+        layout = self.layout
+        self._accounts = site_accounts.site_accounts(
+            config, layout.channels, layout.parts, layout.columns, layout.terminals, time
         )
-        efficiency = pool.charge_efficiency * pool.discharge_efficiency
-        self._battery_watch = BatteryWatch(nan if battery_pool.learns(batteries) else efficiency)
+        self._battery_watches = [
+            BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
+        ]
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
+        self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in layout.channels])
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
@@ -244,7 +236,7 @@ class Books:
                 yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
             while waiting and waiting[0][0] == times[end - 1]:
-                self._accounts.late(waiting.popleft()[1])
+                self._book_late(waiting.popleft()[1], WINDOWS)
             # Days and months are closed with the next instant, as their last quarter may end without an instant.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
@@ -252,7 +244,12 @@ class Books:
         """Book late energy of a slot that ended without an instant at its end."""
         yield from self._close(time - 1, WINDOWS)
         self._open(time - 1)
+        self._book_late(row, WINDOWS)
+
+    def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
+        """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         self._accounts.late(row)
+        self._estimated.add(row, 8 * (LEADING_COLUMNS + len(self.layout.channels)), windows)
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
         """Book a row of energy that belongs to days and months only, at the end of an hour."""
@@ -260,7 +257,8 @@ class Books:
         yield from self._close(time, ("15m", "1h"))
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
-        self._accounts.late(self._without_waiting(row))
+        self._book_late(self._without_waiting(row), TOTAL_WINDOWS)
+        self._accounts.abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
                 self._accounts.reset(WINDOWS.index(window))
@@ -270,6 +268,8 @@ class Books:
 
         Energies of the channels beside a missing incomer waited then, and are booked with the instants now.
         """
+        if seconds_of(row) == 0.0:
+            return row
         numbers, count = array("d", row), len(self.layout.channels)
         waited, first = numbers[0] > EARLIER_SECONDS, LEADING_COLUMNS + count
         for index, device in enumerate(self.layout.channels):
@@ -288,13 +288,17 @@ class Books:
         """Return the start of the running window, UTC ns."""
         return self._starts.get(window)
 
-    def battery_occurrences(self) -> tuple[Occurrence, ...]:
-        """Return the events about the battery since the last call."""
-        _, learned = self._accounts.round_trip()
-        self._battery_watch, occurrences = self._battery_watch.advance(
-            learned, out_of_range=self._accounts.out_of_range()
-        )
-        return occurrences
+    def battery_occurrences(self) -> list[DeviceOccurrence]:
+        """Return the events about the batteries since the last call, each with the device of its pool, "" for one."""
+        found: list[DeviceOccurrence] = []
+        pools = self.layout.parts.pools
+        for index, (pool, watch) in enumerate(zip(pools, self._battery_watches, strict=True)):
+            _, learned = self._accounts.round_trip(index)
+            self._battery_watches[index], occurrences = watch.advance(
+                learned, out_of_range=self._accounts.out_of_range(index)
+            )
+            found += [(pool.device if len(pools) > 1 else "", occurrence) for occurrence in occurrences]
+        return found
 
     @property
     def concentrated(self) -> bool:
@@ -304,7 +308,8 @@ class Books:
     def state(self) -> bytes:
         """Return the state for a restart, for `restore`."""
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
-        head = {"starts": starts, "label": [self._label[0].hex(), self._label[1]], "era": self.era}
+        label = [self._label[0].hex(), self._label[1]]
+        head = {"starts": starts, "label": label, "era": self.era, "estimated": self._estimated.dump()}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def set_back(self, time: int) -> None:
@@ -319,13 +324,17 @@ class Books:
             if window in TOTAL_WINDOWS:
                 self._starts[window] = window_start(window, time - 1, self._zone)
             else:
-                self._accounts.reset(WINDOWS.index(window))
+                self._reset(window)
                 del self._starts[window]
         self._accounts.abandon()
         self.enter_era(self.era + 1)
 
-    def restore(self, state: bytes) -> None:
-        """Restore from `state`; ValueError if it is damaged, of another site or of another era."""
+    def restore(self, state: bytes, *, convert: bool = False) -> bool:
+        """Restore from `state`; ValueError if it is damaged, of another site or of another era.
+
+        convert: also take a state of a version without channels of terminals, whose rows had another layout. Return
+        whether the rows continue those of the state.
+        """
         head, _, accounts = state.partition(b"\n")
         try:
             fields = json.loads(head)
@@ -337,8 +346,13 @@ class Books:
             raise ValueError("found a damaged state, expected the books' state")
         if era_of(state) != self.era:
             raise ValueError(f"found a state of era {era_of(state)}, expected {self.era}")
+        continues = channel_count(state) == len(self.layout.channels)
+        if not continues and not convert:
+            raise ValueError("found a state of other channels, expected the books' state")
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
+        self._estimated.restore(fields.get("estimated"))
+        return continues
 
     def enter_era(self, era: int) -> None:
         """Continue in an era."""
@@ -360,14 +374,20 @@ class Books:
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
-                yield self._record(window, start, row + self._accounts.details(index))
-            self._accounts.reset(index)
+                details = self._accounts.details(index) + struct.pack("d", self._estimated.of(window))
+                yield self._record(window, start, row + details)
+            self._reset(window)
             if window == SLOT:
                 self._accounts.abandon()
             del self._starts[window]
 
+    def _reset(self, window: str) -> None:
+        """Start a window with nothing in it."""
+        self._accounts.reset(WINDOWS.index(window))
+        self._estimated.reset(window)
+
     def _window_series(self, site: str, window: str) -> Series:
-        details = () if window == "tick" else DETAILS
+        details = () if window == "tick" else (*DETAILS, *WINDOW_FIELDS)
         tags = (("site", site), ("window", window))
         return Series("emission", tags, (*OUTPUTS, *details, *EXTRA_FIELDS), WHOLE_FIELDS, EMISSION_TEXTS)
 
@@ -395,18 +415,3 @@ def seconds_of(row: bytes) -> float:
 def interval_begin(time: int, seconds: float) -> int:
     """Return the begin of an interval that ends at `time`, UTC ns: the same from a tick and from its stored row."""
     return time - max(1, round(seconds * NS))
-
-
-def era_of(state: bytes) -> int:
-    """Return the era of books from their state; ValueError if the state is invalid."""
-    try:
-        return int(json.loads(state.partition(b"\n")[0]).get("era", 0))
-    except (AttributeError, TypeError) as error:
-        raise ValueError("found a damaged state, expected the books' state") from error
-
-
-def _step(device: DeviceConfig) -> float:
-    """Return the coarsest step of an incomer's counters, Wh; 0 if the device's map is not known beforehand."""
-    if device.device is None:
-        return 0.0
-    return max((directed.counter.count for directed in counters_of(device.device, device.role)), default=0.0)

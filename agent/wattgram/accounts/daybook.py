@@ -64,6 +64,7 @@ class DayBook:
         self._site = site
         self._zone = zone
         self._names = [device.name for device in layout.channels]
+        self._terminals = frozenset(layout.terminals)  # no devices: what they contain has no record of its own
         self._first_energy = LEADING_COLUMNS + len(self._names)  # start of the further columns (`Layout.of`)
         self._nominal = nominal_voltage
         self._powers = [nan] * len(self._names)
@@ -82,6 +83,8 @@ class DayBook:
             return
         hours = seconds / 3600.0
         for index, name in enumerate(self._names):
+            if index in self._terminals:
+                continue
             mean = _mean(before[index], powers[index])
             positive, negative = numbers[self._first_energy + 2 * index : self._first_energy + 2 * index + 2]
             if isnan(positive):

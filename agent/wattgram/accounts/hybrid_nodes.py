@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from wattgram_ext.intensity import TERMINAL_ROLE
+
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import BatteryConfig, EmissionConfig
@@ -20,7 +22,7 @@ class HybridNode:
     """Inverters that share a battery. channels: names of the channels that the terminal is shared out to.
 
     inverters: devices with a terminal, or whose power is a terminal's. batteries: configured batteries behind them;
-    without any, the battery registers of the inverters are read. named: a channel of the node's battery is there.
+    without any, the battery registers of the inverters are read.
     """
 
     inverters: tuple[DeviceConfig, ...]
@@ -32,6 +34,11 @@ class HybridNode:
     def name(self) -> str:
         """Name of the node: that of its first inverter."""
         return self.inverters[0].name
+
+    @property
+    def unsplit_channel(self) -> str:
+        """Name of the channel of the terminal, while it is known and its split is not."""
+        return f"{self.name} unsplit"
 
     @property
     def rated_power(self) -> float | None:
@@ -74,29 +81,31 @@ def hybrid_nodes(devices: Sequence[DeviceConfig]) -> tuple[HybridNode, ...]:
 
 
 def channels_of(devices: Sequence[DeviceConfig]) -> tuple[DeviceConfig, ...]:
-    """Return the channels of the accounts: the devices with a power, each with the channel that its hybrid adds."""
-    extra = {
-        node.inverters[0].name: name
-        for node in hybrid_nodes(devices)
-        for name in (*node.pv_channels, *node.battery_channels)
-        if " " in name
-    }
+    """Return the channels of the accounts: the devices with a power, each with the channels that its hybrid adds.
+
+    These are its battery or its PV, if no device has it, and at the end its terminal.
+    """
+    nodes = {node.name: node for node in hybrid_nodes(devices)}
+    terminals: list[DeviceConfig] = []
     channels: list[DeviceConfig] = []
     for device in powered(devices):
         channels.append(device)
-        if name := extra.get(device.name):
-            channels.append(
-                replace(
-                    device,
-                    name=name,
-                    role=EXTRA_ROLES[device.role],
-                    behind=(),
-                    rated_power=None,
-                    battery=BatteryConfig(),
-                    emission=EmissionConfig(),
-                )
-            )
-    return tuple(channels)
+        if node := nodes.get(device.name):
+            names = (*node.pv_channels, *node.battery_channels)
+            channels += [_added(device, name, EXTRA_ROLES[device.role]) for name in names if " " in name]
+            terminals.append(_added(device, node.unsplit_channel, TERMINAL_ROLE))
+    return (*channels, *terminals)
+
+
+def terminals_of(devices: Sequence[DeviceConfig], channels: Sequence[DeviceConfig]) -> tuple[int, ...]:
+    """Return for each channel the index of the terminal that contains it, -1 for none; as `Accounts`."""
+    names = [channel.name for channel in channels]
+    terminals = {
+        name: names.index(node.unsplit_channel)
+        for node in hybrid_nodes(devices)
+        for name in (*node.pv_channels, *node.battery_channels)
+    }
+    return tuple(terminals.get(name, -1) for name in names)
 
 
 def tree_of(devices: Sequence[DeviceConfig]) -> tuple[TreeDevice, ...]:
@@ -123,6 +132,19 @@ def _node(inverters: tuple[DeviceConfig, ...], batteries: tuple[DeviceConfig, ..
     if not channels and inverters[0].device is not None:
         channels = (f"{inverters[0].name} battery",)
     return HybridNode(inverters, batteries, tuple(inverter.name for inverter in inverters), channels)
+
+
+def _added(device: DeviceConfig, name: str, role: str) -> DeviceConfig:
+    """Return a channel that is no device, with the settings of a device that do not belong to a role."""
+    return replace(
+        device,
+        name=name,
+        role=role,
+        behind=(),
+        rated_power=None,
+        battery=BatteryConfig(),
+        emission=EmissionConfig(),
+    )
 
 
 def _is_inverter(device: DeviceConfig) -> bool:

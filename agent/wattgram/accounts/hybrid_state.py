@@ -13,7 +13,7 @@ from wattgram.counters.metering import MeteredStep
 
 from .conversion_loss import LossHour
 from .hybrid_nodes import HybridNode
-from .hybrid_split import HybridLimits, HybridSplit, limits_of, split_energy, split_power
+from .hybrid_split import UNKNOWN_SPLIT, HybridLimits, HybridSplit, limits_of, split_energy, split_power
 from .metering_point import PointInterval
 
 CONTRADICTION_TICKS = 5
@@ -64,7 +64,8 @@ class HybridResult(NamedTuple):
 class HybridState:
     """State of one node. seen: a battery was charged or discharged at some time. finding: of the last whole hour.
 
-    discharge_share, charge_share: of what last went out of the terminal and into it, that of the battery.
+    discharge_share, charge_share: of what last went out of the terminal and into it, that of the battery. measured: by
+    inverter, whether its map has registers of the PV power.
     """
 
     node: HybridNode
@@ -77,6 +78,7 @@ class HybridState:
     charge_share: float = 1.0
     finding: str = ""
     unnamed: bool = False
+    measured: dict[str, bool] = field(default_factory=dict)
     _counted: list[float] = field(default_factory=lambda: [nan, nan, nan])
     _open: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
     _step: float = 0.0
@@ -92,8 +94,9 @@ class HybridState:
         """Return whether the terminal is shared out. An inverter without a battery is an inverter like others."""
         return bool(node.batteries) or self.seen or node.inverters[0].role == "battery"
 
-    def add_inverter(self, reading: NodeReading) -> None:
+    def add_inverter(self, name: str, reading: NodeReading) -> None:
         """Add the DC counters of an inverter's reading."""
+        self.measured[name] = reading.measured
         self._estimated, self._backup = reading.estimated, reading.backup
         self._count(0, reading.pv_step.positive, reading.pv_step.resolution[0])
         if not self.node.batteries:
@@ -122,13 +125,15 @@ class HybridState:
         battery = _sum([flows.power for flows in interval.cells])
         if abs(battery) >= self.limits.noise:
             self.seen = True
-        split = split_power(terminal, pv, battery, self.limits)
-        energy = self._energy(interval, hours)
+        split = UNKNOWN_SPLIT if self._misses(pv) else split_power(terminal, pv, battery, self.limits)
+        forward = _sum([flows.forward for flows in interval.terminals.values()])
+        backward = _sum([flows.backward for flows in interval.terminals.values()])
+        energy = self._energy(forward, backward, interval, hours)
         if split.pv + split.discharge > 0.0:
             self.discharge_share = split.discharge / (split.pv + split.discharge)
         if terminal < 0.0 and isfinite(split.charge):
             self.charge_share = 1.0 if split.charge > 0.0 else 0.0
-        self._add_open(interval)
+        self._add_open(interval, unsplit=isfinite(forward) and isnan(energy.pv))
         late = self._late(interval)
         if any(map(isfinite, self._counted)):
             self._open = [0.0, 0.0, 0.0]
@@ -137,33 +142,54 @@ class HybridState:
         if not self._estimated and self.shares(self.node):
             occurrences += self._check_loss(terminal, pv, battery, hours)
         channels = self._channels(split, energy, late, interval)
+        channels[self.node.unsplit_channel] = PointInterval(
+            terminal if self._is_unsplit(split) else nan,
+            *((forward, backward) if hours > 0.0 and self._is_unsplit(energy) else (nan, nan)),
+        )
         # What the batteries do is in the flow of the terminal.
         flows = _flows(split, energy, late, interval.terminals) | {
             battery.name: NO_FLOW for battery in self.node.batteries
         }
         return HybridResult(channels, flows, tuple(occurrences))
 
-    def _energy(self, interval: HybridInterval, hours: float) -> HybridSplit:
+    def _misses(self, pv: float) -> bool:
+        """Return whether the PV power is absent, although the maps have registers for it: the split is unknown."""
+        return isnan(pv) and all(self.measured.get(inverter.name, False) for inverter in self.node.inverters)
+
+    def _is_unsplit(self, split: HybridSplit) -> bool:
+        """Return whether the terminal is not shared out: the split is unknown, or no channel would take the battery."""
+        return isnan(split.pv) or self._lacks_channel
+
+    @property
+    def _lacks_channel(self) -> bool:
+        """Whether a battery moves that has no channel."""
+        return self.seen and not self.node.battery_channels
+
+    def _energy(self, forward: float, backward: float, interval: HybridInterval, hours: float) -> HybridSplit:
         if hours <= 0.0:
             return HybridSplit()
-        forward = _sum([flows.forward for flows in interval.terminals.values()])
-        backward = _sum([flows.backward for flows in interval.terminals.values()])
         pv = _sum([flows.forward for flows in interval.strings])
+        if self._misses(pv):
+            return UNKNOWN_SPLIT
         discharge, charge = (
             _sum([flows.forward for flows in interval.cells]),
             _sum([flows.backward for flows in interval.cells]),
         )
         return split_energy(forward, backward, pv, discharge, charge, hours, self.limits)
 
-    def _add_open(self, interval: HybridInterval) -> None:
-        """Add the Wh of the DC side by power since its counters were read: no part of a gap."""
+    def _add_open(self, interval: HybridInterval, *, unsplit: bool) -> None:
+        """Add the Wh of the DC side by power since its counters were read: no part of a gap.
+
+        unsplit: the terminal is known, and the DC side is not, so that the counters cannot show the gap alone.
+        """
         energies = (
             _sum([flows.forward for flows in interval.strings]),
             _sum([flows.forward for flows in interval.cells]),
             _sum([flows.backward for flows in interval.cells]),
         )
         self._open = [
-            before + (energy if isfinite(energy) else 0.0) for before, energy in zip(self._open, energies, strict=True)
+            before + (energy if isfinite(energy) else nan if unsplit else 0.0)
+            for before, energy in zip(self._open, energies, strict=True)
         ]
 
     def _late(self, interval: HybridInterval) -> HybridSplit:
@@ -205,7 +231,7 @@ class HybridState:
 
     def _unnamed(self) -> list[Occurrence]:
         """Return the event about a battery without a channel, once."""
-        if self.unnamed or not self.seen or self.node.battery_channels:
+        if self.unnamed or not self._lacks_channel:
             return []
         self.unnamed = True
         detail = "a battery is charged and discharged behind this inverter; add it as a device with role battery"
@@ -223,15 +249,18 @@ class HybridState:
     def _channels(
         self, split: HybridSplit, energy: HybridSplit, late: HybridSplit, interval: HybridInterval
     ) -> dict[str, PointInterval]:
-        """Return the intervals of the node's channels; several inverters or batteries share by their own flows."""
+        """Return the intervals of the node's channels; several inverters or batteries share by their own flows.
+
+        `known` is False if no channel takes what the counters of the terminal tell of a gap.
+        """
         channels = {}
         strings = [flows.power for flows in interval.strings]
         if len(strings) > 1 and not any(power > 0.0 for power in strings):
             strings = [flows.power for flows in interval.terminals.values()]
         for name, share in zip(self.node.pv_channels, _shares(strings, len(self.node.pv_channels)), strict=True):
             channels[name] = PointInterval(share * split.pv, share * energy.pv, 0.0 * energy.pv, share * late.pv, 0.0)
-        if not self.node.battery_channels and self.seen:  # no channel would take what the battery does
-            return dict.fromkeys(channels, PointInterval())
+        if self._lacks_channel:
+            return dict.fromkeys(channels, PointInterval(known=False))
         cells = [abs(flows.power) for flows in interval.cells]
         shares = _shares(cells, len(self.node.battery_channels))
         for name, share in zip(self.node.battery_channels, shares, strict=True):
@@ -271,11 +300,12 @@ def _flows(
     own_energy = energy.charge == 0.0
     flows = {}
     for name, terminal in terminals.items():
-        power = nan if split.contradictory else max(terminal.power, 0.0) if own_power else terminal.power
+        power = max(terminal.power, 0.0) if own_power else terminal.power
         backward = 0.0 * terminal.backward if own_energy else terminal.backward
-        forward = nan if energy.contradictory else terminal.forward
         late_backward = 0.0 if late.charge == 0.0 else terminal.late_backward
-        flows[name] = PointInterval(power, forward, backward, terminal.late_forward, late_backward, told=terminal.told)
+        flows[name] = PointInterval(
+            power, terminal.forward, backward, terminal.late_forward, late_backward, told=terminal.told
+        )
     return flows
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from wattgram.base.record import Record, Series
@@ -67,7 +68,7 @@ class Replay:
     windows around are complete and the carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint:
     the first records are of another configuration of the site; skip them up to a state of this one. late:
     stored rows of late energy, in the order of storage: a later row of a quarter replaces an earlier one, and each
-    belongs to the end of its quarter.
+    belongs to the end of its quarter. begun: the time of the state from which it computes.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Replay:
         late: Iterable[Record] = (),
     ) -> None:
         self.books = books
-        self.reached = begin
+        self.reached = self.begun = begin
         self.counts = ReplayCounts()
         self._since = since
         self._pricing = Repricing(books, since, until)
@@ -101,7 +102,10 @@ class Replay:
         self._late = {record.time: record for record in late if record.series == books.layout.late}
 
     def take(self, record: Record) -> Iterable[Record]:
-        """Take a stored record; return the records to publish again."""
+        """Take a stored record; return the records to publish again, all to be read before the next call.
+
+        They are computed while they are read.
+        """
         series = record.series
         series_kind = self._kinds.get(id(series))  # a reader gives all records of a series the same object
         if series_kind is None:
@@ -121,16 +125,14 @@ class Replay:
             pass  # a replacement of an earlier record
         elif kind == "instant" and not self._skipping:
             records = self.finish() if len(self._times) == BLOCK_INSTANTS else ()
-            self._times.append(record.time)
+            self._times.append(record.time)  # of the next block: `finish` has taken the others
             self._rows.append(record.values)
             return records
         elif kind == "totals" and not self._skipping:
-            return [
-                *self.finish(),
-                *self._changed(self.books.late_totals(record.time, self._pricing.late_row(record)), record.time, {}),
-            ]
+            totals = self.books.late_totals(record.time, self._pricing.late_row(record))
+            return chain(self.finish(), self._changed(totals, record.time, {}))
         elif kind == "checkpoint":
-            return [*self.finish(), *self._replace_checkpoint(record)]
+            return chain(self.finish(), self._replace_checkpoint(record))
         return ()
 
     def _kind(self, series: Series) -> str:
@@ -143,8 +145,8 @@ class Replay:
         of_this_site = series.kind == "checkpoint" or series in (layout.instant, layout.late)
         return series.kind if of_this_site else ""
 
-    def finish(self) -> Sequence[Record]:
-        """Compute the instants taken so far; return the records to publish again."""
+    def finish(self) -> Iterable[Record]:
+        """Compute the instants taken so far; return the records to publish again, as `take`."""
         times, rows, self._times, self._rows = self._times, self._rows, [], []
         if not times:
             return ()
@@ -157,7 +159,7 @@ class Replay:
         ]
         self.counts.instants += len(times)
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        return list(self._changed(self._accounts.advance(priced, late), times[-1], before))
+        return self._changed(self._accounts.advance(priced, late), times[-1], before)
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""
@@ -205,6 +207,8 @@ class Replay:
         except ValueError:
             self._skipping = True
         else:
+            if self._skipping:
+                self.begun = record.time
             self._skipping, self.reached = False, record.time
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from math import isfinite, nan
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from wattgram_ext.intensity import TERMINAL_ROLE
 
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.occurrence import Occurrence
+from wattgram.base.record import Record
 from wattgram.config import green_certificates
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
@@ -17,16 +20,27 @@ from wattgram.counters.alignment import Track, TrackPoint
 from wattgram.counters.metering import MeteredStep
 from wattgram.grid.ladder import Ladder
 
-from . import battery_pool, fuel
+from . import battery_pool, fuel, late_price
+from .account_parts import PoolNode, sourceless
 from .books import Layout
+from .estimated_energy import OUTSIDE_BALANCE
 from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
-from .site_wiring import UNREAD, SiteWiring
+from .site_wiring import STRINGS, UNREAD, SiteWiring
 
-SUB_METERS = ("load", "ev")
-"""Roles outside the balance."""
+
+class StoredLate(NamedTuple):
+    """Row of late energy of the quarter that ends at `time`, UTC ns. spans: time of the energy (`late_price`)."""
+
+    time: int
+    row: bytes
+    spans: str
+
+    def record(self, layout: Layout) -> Record:
+        """Return the row as a record."""
+        return Record(layout.late, self.time, self.row, (self.spans,))
 
 
 class SavedState(Protocol):
@@ -54,9 +68,8 @@ class Instants:
         self.wiring = SiteWiring(config.devices, layout.channels)
         self._layout = layout
         self._ladder = ladder
-        # Without a source on the site, an incomer with an import counter alone is known.
-        one_way = all(device.role in ("grid", "load", "ev") for device in layout.channels)
-        self._points = self.wiring.metering_points(tick, one_way=one_way)
+        # Without a source on the busbar, an incomer with an import counter alone is known.
+        self._points = self.wiring.metering_points(tick, one_way=sourceless(layout.parts, layout.channels))
         self._fuel = {
             device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
             for device in layout.channels
@@ -71,17 +84,20 @@ class Instants:
         }
         certificates = config.grid.certificates
         self._purchases = green_certificates.read(certificates.path, config.site.timezone) if certificates else None
-        sub_meters = (index for index, device in enumerate(layout.channels) if device.role in SUB_METERS)
-        self._late_energy = LateEnergy(len(names), sub_meters, layout.slot_end)
+        sub_meters = (index for index, device in enumerate(layout.channels) if device.role in OUTSIDE_BALANCE)
+        priced = (index for index, device in enumerate(layout.channels) if device.role in ("grid", "battery"))
+        self._late_energy = LateEnergy(len(names), sub_meters, layout.slot_end, priced)
         self.amounts: list[LateAmount] = []
+        self.late_fuel: list[LateAmount] = []
         site = config.site
         position = None
         if site.latitude is not None and site.longitude is not None:
             position = Position(site.latitude, site.longitude)
         self._nights = {
-            device.name: NightRest(position, device.rated_power)
-            for device in layout.channels
-            if device.role == "pv" and is_silent_at_night(device)
+            point: NightRest(position, device.rated_power)
+            for device in config.devices
+            for point in (device.name, f"{device.name} {STRINGS}")  # of a hybrid that works, the strings alone sleep
+            if device.role == "pv" and point in self._points and is_silent_at_night(device)
         }
         self._captures = [source.config.name for source in sources if source.config.role == "capture"]
         self._intervals: list[PointInterval] = []
@@ -130,9 +146,10 @@ class Instants:
         """Take the step to the next instant, `seconds` s after the last one (0: no interval ends here).
 
         begin: the last instant on the present clock, UTC ns; `time` if unknown. last: the last instant as published;
-        later than `begin` if the clock was set back. `amounts` is the energy of gaps that counters told now.
+        later than `begin` if the clock was set back. `amounts` is the energy of gaps that counters told now, and
+        `late_fuel` their fuel.
         """
-        self.amounts = []
+        self.amounts, self.late_fuel = [], []
         span = Span(min(begin, time), time)
         pause = not seconds > 0.0 and last is not None
         undated = last is not None and (begin < last or not 0 < time - begin <= LONGEST_GAP)
@@ -154,13 +171,12 @@ class Instants:
         }
         before = [interval.power for interval in self._intervals] or [nan] * len(self._layout.channels)
         intervals, self.occurrences = self.wiring.advance(taken, seconds)
-        self._intervals = [
-            self._with_gap(device.name, interval, taken, power)
-            for device, interval, power in zip(self._layout.channels, intervals, before, strict=True)
-        ]
+        self._intervals = [self._with_gap(index, intervals, taken, before) for index in range(len(intervals))]
         for name, finding in self.wiring.findings().items():
             self._sources[name].wiring_finding = finding
         for index, interval in enumerate(self._intervals):
+            if self._layout.channels[index].role == TERMINAL_ROLE:  # its gaps are those of the channels in it
+                continue
             if pause and undated:
                 self._late_energy.add_undated_gap(index)
             elif pause or (seconds > 0.0 and not interval.known):
@@ -169,20 +185,28 @@ class Instants:
         self._carbon = self._fuel_rates(time, seconds, span)
 
     def _with_gap(
-        self, channel: str, interval: PointInterval, taken: Mapping[str, PointInterval], before: float
+        self,
+        index: int,
+        intervals: Sequence[PointInterval],
+        taken: Mapping[str, PointInterval],
+        before: Sequence[float],
     ) -> PointInterval:
-        """Return the interval of a channel with what its counters show of a gap; `before`: power before it, W.
+        """Return the interval of a channel with what its counters show of a gap; `before`: powers before it, W.
 
-        The channel of a hybrid has the counters of the terminal.
+        The channel of a hybrid has the counters of the terminal. It has no gap while its terminal is known, whether the
+        split is known or not: the energy is in the load already.
         """
-        if interval is taken.get(channel):
+        channel, interval = self._layout.channels[index], intervals[index]
+        if channel.role == TERMINAL_ROLE or interval is taken.get(channel.name):
             return interval
-        counted = taken.get(self.wiring.counter_point(channel), UNREAD)
-        known = isfinite(before) or isfinite(interval.power) or isfinite(interval.positive)
+        counted = taken.get(self.wiring.counter_point(channel.name), UNREAD)
+        places = self._places(index)
+        present = any(isfinite(intervals[place].power) for place in places)
+        known = present or any(isfinite(before[place]) or isfinite(intervals[place].positive) for place in places)
         return interval._replace(
             known=known,
-            told=counted.told and isfinite(interval.power),
-            waiting=interval.waiting or counted.waiting or not isfinite(interval.power),
+            told=interval.known and counted.told and present,
+            waiting=interval.waiting or counted.waiting or not present,
         )
 
     def _note_late(self, index: int, interval: PointInterval, span: Span) -> None:
@@ -195,8 +219,22 @@ class Instants:
                 self.amounts.append(amount)
             if amount is not None and not interval.told:
                 self._late_energy.give_up_time(amount)
-        elif self._late_energy.is_waiting(index) and not interval.waiting and isfinite(interval.power):
+        elif self._late_energy.is_waiting(index) and not interval.waiting and self._is_present(index):
             self._late_energy.give_up(index)
+
+    def is_asleep(self, name: str, time: int) -> bool:
+        """Return whether the rules of the night explain that a device does not answer at a time, UTC ns."""
+        night = self._nights.get(name)
+        return night is not None and night.asleep(time)
+
+    def _is_present(self, index: int) -> bool:
+        """Return whether a channel has a power, or its terminal has."""
+        return any(isfinite(self._intervals[place].power) for place in self._places(index))
+
+    def _places(self, index: int) -> tuple[int, ...]:
+        """Return the channels that know the energy of a channel: itself, and the terminal that contains it."""
+        terminal = self._layout.terminals[index]
+        return (index,) if terminal < 0 else (index, terminal)
 
     def device_of(self, channel: int) -> str:
         """Return the name of the device that a channel belongs to."""
@@ -207,7 +245,7 @@ class Instants:
         names = (
             self.device_of(index)
             for index, (device, interval) in enumerate(zip(self._layout.channels, self._intervals, strict=True))
-            if not interval.known and device.role not in SUB_METERS
+            if not interval.known and device.role not in OUTSIDE_BALANCE
         )
         return tuple(dict.fromkeys(names))
 
@@ -216,7 +254,7 @@ class Instants:
         columns = {
             "energy": [energy for interval in self._intervals for energy in (interval.positive, interval.negative)],
             "carbon": self._carbon,
-            "soc": [self._state_of_charge(now)],
+            "soc": [self._state_of_charge(pool, now) for pool in self._layout.parts.pools],
             "certificates": [self._certificates(time, seconds)],
             "captured": [self._captured(time)],
             "official": [nan],
@@ -224,34 +262,50 @@ class Instants:
         }
         return self._packed(seconds, (nan, nan), [interval.power for interval in self._intervals], columns)
 
-    def late(self, time: int) -> list[tuple[int, bytes]]:
-        """Return the rows of late energy that are due at a time, each with the end of its quarter, UTC ns.
+    def late(self, time: int) -> list[StoredLate]:
+        """Return the rows of late energy that are due at a time, in order.
 
-        The grid intensity is the mean over the quarter.
+        At most `late_energy.MOST_LATE_ROWS`; `is_late_due` says whether there are more. The grid intensity is the mean
+        over the part of the quarter to which the energy belongs.
         """
-        return [(late.time, self._late_row(late)) for late in self._late_energy.take(time)]
+        return [
+            StoredLate(late.time, self._late_row(late, late.spans), late_price.text_of(late.spans))
+            for late in self._late_energy.take(time)
+        ]
+
+    def is_late_due(self, time: int) -> bool:
+        """Whether `late` has rows at a time."""
+        return self._late_energy.is_due(time)
+
+    def add_old(self, amount: LateAmount) -> None:
+        """Add late energy of a time whose quarters cannot be computed any more, for `late_totals`."""
+        self._late_energy.add_old(amount)
 
     def late_totals(self, time: int) -> bytes | None:
-        """Return the row of undated energy, to be booked at the end of an hour; None if there is none."""
+        """Return a row of energy for days and months only, to be booked at the end of an hour; None if there is none.
+
+        Undated energy, or that of `add_old`: then no power is known, so that the load stays unknown.
+        """
         energies = self._late_energy.take_totals()
         if energies is None:
-            return None
+            old = self._late_energy.take_old()
+            return None if old is None else self._late_row(old._replace(time=time), ())
         count = len(self._layout.channels)
-        return self._late_row(LateRow(time, 0.0, (0.0,) * count, tuple(energies), (nan,) * count))
+        return self._late_row(LateRow(time, 0.0, (0.0,) * count, tuple(energies), (nan,) * count), ())
 
     def forget_late(self) -> None:
         """Discard gaps and late energy: the balance is withheld, and each of its meters may be wrong."""
         self._late_energy.forget()
 
-    def _late_row(self, late: LateRow) -> bytes:
-        signal = self._ladder.mean(self._layout.slot_begin(late.time), late.time)
+    def _late_row(self, late: LateRow, spans: Sequence[Span]) -> bytes:
+        signal = late_price.price(self._ladder, spans or (Span(self._layout.slot_begin(late.time), late.time),))
         columns = {
             "energy": late.energies,
             "carbon": late.carbon,
-            "soc": [nan],
+            "soc": [nan] * len(self._layout.parts.pools),
             "certificates": [0.0],
             "captured": [nan],
-            "official": [self._ladder.official(late.time).intensity],
+            "official": [self._ladder.official(late.time - 1).intensity],
             **{column: [nan] for column in self._heat_fuel.columns},
         }
         return self._packed(late.seconds, (signal.intensity, signal.clean_share), late.powers, columns)
@@ -312,7 +366,7 @@ class Instants:
                 burnt, late = self._fuel[device.name].take(time, interval.power, metered, seconds)
                 if late:
                     self._late_fuel[index] = fuel.rate(device, nan, late)
-                    self._late_energy.add_fuel(index, self._late_fuel[index], span)
+                    self.late_fuel.append(self._late_energy.add_fuel(index, self._late_fuel[index], span))
             rates[index] = fuel.rate(device, interval.power, burnt)
         return rates
 
@@ -330,12 +384,12 @@ class Instants:
         known = [amount for amount in amounts if isfinite(amount)]
         return sum(known) if known else nan
 
-    def _state_of_charge(self, now: float) -> float:
+    def _state_of_charge(self, pool: PoolNode, now: float) -> float:
         batteries = []
-        for source in self.channels:
-            if source.config.role == "battery":
-                soc = source.number("battery_soc") if source.answers(now) else None
-                batteries.append((source.config.battery.capacity, nan if soc is None else soc))
+        for battery in pool.batteries:
+            source = self._sources.get(battery.name)
+            soc = source.number("battery_soc") if source is not None and source.answers(now) else None
+            batteries.append((battery.battery.capacity, nan if soc is None else soc))
         return battery_pool.state_of_charge(batteries)
 
     def _certificates(self, time: int, seconds: float) -> float:

@@ -6,7 +6,8 @@ energy at its end. The row contains all late energy of the quarter, so a later r
 row marks channels that are still unknown in the quarter; when every channel is known, the accounts know the load.
 
 A gap is undated if a wrong clock has published its time already, if its length is unknown because the clock was set
-while no instant was computed, or if it is longer than `LONGEST_GAP`. Its energy belongs to days and months only.
+while no instant was computed, or if it is longer than `LONGEST_GAP`. Its energy belongs to days and months only. So
+does energy of a time before the stored history (`add_old`), but there the load stays unknown.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from wattgram.base.clock import NS
 
 MOST_AMOUNTS = 1000
 """Amounts that may wait for a channel that stays unknown. Then the channel is given up, and its gap stays unknown."""
+
+MOST_LATE_ROWS = 100
+"""Most rows of one `take`, so that a pause of a year does not block the event loop."""
 
 LONGEST_GAP = 400 * 86400 * NS
 """Longest gap without instants that is shared among quarters, ns; before or after a longer one, the clock was wrong."""
@@ -40,13 +44,30 @@ class LateAmount(NamedTuple):
     negative: float
     carbon: float = 0.0
 
+    @property
+    def length(self) -> float:
+        """Time from the begin of the first span to the end of the last, s."""
+        return (self.spans[-1].end - self.spans[0].begin) / NS
+
+    def within(self, begin: int, end: int) -> LateAmount | None:
+        """Return the share of the time from `begin` to `end`, UTC ns; None if the amount has no such time."""
+        spans = tuple(
+            Span(max(span.begin, begin), min(span.end, end))
+            for span in self.spans
+            if span.begin < end and span.end > begin
+        )
+        if not _length(spans):
+            return None
+        share = _length(spans) / _length(self.spans)
+        return LateAmount(self.channel, spans, share * self.positive, share * self.negative, share * self.carbon)
+
 
 class LateRow(NamedTuple):
     """Late energy of a quarter of an hour that ends at `time`, UTC ns.
 
     seconds: time of the quarter in which a channel of the balance was unknown. powers: 0 for each channel that is known
     now, NaN for the others. energies: Wh in the role's direction and against it for each channel. carbon: g of fuel
-    for each channel, NaN if none is late.
+    for each channel, NaN if none is late. spans: the part of the quarter to which the energy belongs, for its price.
     """
 
     time: int
@@ -54,25 +75,34 @@ class LateRow(NamedTuple):
     powers: tuple[float, ...]
     energies: tuple[float, ...]
     carbon: tuple[float, ...]
+    spans: tuple[Span, ...] = ()
 
 
 class LateEnergy:
     """Gaps of a site's channels, and the late energy of each quarter of an hour.
 
     sub_meters: indices of the channels that are not in the balance. quarter_end: the end of the quarter that contains
-    a time, UTC ns; a quarter contains its start.
+    a time, UTC ns; a quarter contains its start. priced: indices of the channels whose energy has the grid's price.
     """
 
-    def __init__(self, channels: int, sub_meters: Iterable[int], quarter_end: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        sub_meters: Iterable[int],
+        quarter_end: Callable[[int], int],
+        priced: Iterable[int] = (),
+    ) -> None:
         self._sub_meters = frozenset(sub_meters)
+        self._priced = frozenset(priced)
         self._quarter_end = quarter_end
         self._waiting: list[list[Span]] = [[] for _ in range(channels)]
         self._given_up: list[list[Span]] = [[] for _ in range(channels)]
         self._gaps: list[Span] = []
         self._amounts: list[LateAmount] = []
-        self._due: set[int] = set()
+        self._due: list[Span] = []
         self._undated: set[int] = set()
         self._totals = [0.0] * (2 * channels)
+        self._old = [0.0] * (3 * channels)
 
     def is_waiting(self, channel: int) -> bool:
         """Whether a channel has a gap that its counter has not told."""
@@ -108,10 +138,19 @@ class LateEnergy:
         self._waiting[channel] = []
         return self._tell(LateAmount(channel, spans, positive, negative))
 
-    def add_fuel(self, channel: int, carbon: float, otherwise: Span) -> None:
-        """Add late fuel of a channel, g: of the channel's gap, or of its last amount."""
+    def add_fuel(self, channel: int, carbon: float, otherwise: Span) -> LateAmount:
+        """Add late fuel of a channel, g: of the channel's gap, or of its last amount. Return the amount."""
         last = next((amount.spans for amount in reversed(self._amounts) if amount.channel == channel), (otherwise,))
-        self._tell(LateAmount(channel, tuple(self._waiting[channel]) or last, 0.0, 0.0, carbon))
+        amount = LateAmount(channel, tuple(self._waiting[channel]) or last, 0.0, 0.0, carbon)
+        if _length(amount.spans):
+            return self._tell(amount)
+        self.add_old(amount)
+        return amount
+
+    def add_old(self, amount: LateAmount) -> None:
+        """Add energy of a time whose quarters cannot be computed any more; it is in no row of `take`."""
+        for place, value in enumerate((amount.positive, amount.negative, amount.carbon)):
+            self._old[3 * amount.channel + place] += value
 
     def give_up(self, channel: int) -> None:
         """End a channel's gap without a counter: its energy stays unknown."""
@@ -130,14 +169,24 @@ class LateEnergy:
         """Discard all gaps and amounts."""
         for spans in (*self._waiting, *self._given_up):
             spans.clear()
-        self._gaps, self._amounts, self._due = [], [], set()
+        self._gaps, self._amounts, self._due = [], [], []
         self._undated, self._totals = set(), [0.0] * len(self._totals)
+        self._old = [0.0] * len(self._old)
+
+    def is_due(self, time: int) -> bool:
+        """Whether `take` has rows at a time."""
+        return bool(self._due) and self._quarter_end(self._due[0].begin) <= time
 
     def take(self, time: int) -> list[LateRow]:
-        """Return the rows of the quarters that are over at a time, in order, and have new amounts."""
-        ends = sorted(end for end in self._due if end <= time)
-        rows = [self._row(end) for end in ends]
-        self._due.difference_update(ends)
+        """Return the rows of the quarters that are over at a time, in order, and have new amounts.
+
+        At most `MOST_LATE_ROWS`; `is_due` says whether there are more.
+        """
+        rows: list[LateRow] = []
+        while self.is_due(time) and len(rows) < MOST_LATE_ROWS:
+            end = self._quarter_end(self._due[0].begin)
+            rows.append(self._row(end))
+            self._due[:1] = [Span(end, self._due[0].end)] if end < self._due[0].end else []
         self._discard_settled(time)
         return rows
 
@@ -148,6 +197,15 @@ class LateEnergy:
         totals, self._totals = self._totals, [0.0] * len(self._totals)
         return totals
 
+    def take_old(self) -> LateRow | None:
+        """Return the energy of `add_old` as a row in which no channel is known; None if there is none."""
+        if not any(self._old):
+            return None
+        old, self._old = self._old, [0.0] * len(self._old)
+        energies = tuple(energy for index, energy in enumerate(old) if index % 3 < 2)
+        carbon = tuple(mass or nan for mass in old[2::3])
+        return LateRow(0, 0.0, (nan,) * len(self._waiting), energies, carbon)
+
     def dump(self) -> dict[str, object]:
         """Return the state for a restart, JSON-compatible."""
         return {
@@ -155,9 +213,10 @@ class LateEnergy:
             "given_up": self._given_up,
             "gaps": self._gaps,
             "amounts": self._amounts,
-            "due": sorted(self._due),
+            "due": self._due,
             "undated": sorted(self._undated),
             "totals": self._totals,
+            "old": self._old,
         }
 
     def restore(self, dumped: Any) -> None:
@@ -168,41 +227,39 @@ class LateEnergy:
                 LateAmount(int(channel), tuple(_spans(spans)), float(positive), float(negative), float(carbon))
                 for channel, spans, positive, negative, carbon in dumped["amounts"]
             ]
-            gaps, due = _spans(dumped["gaps"]), {int(end) for end in dumped["due"]}
+            gaps, due = _spans(dumped["gaps"]), _spans(dumped["due"])
             undated, totals = (
                 {int(index) for index in dumped["undated"]},
                 [float(energy) for energy in dumped["totals"]],
             )
+            old = [float(value) for value in dumped["old"]]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected the late energy of a site") from error
         count = len(self._waiting)
-        if {len(waiting), len(given_up), len(totals) // 2} != {count} or any(
+        if {len(waiting), len(given_up), len(totals) // 2, len(old) // 3} != {count} or any(
             amount.channel >= count for amount in amounts
         ):
             raise ValueError(f"found {dumped!r}, expected the late energy of this site's channels")
         self._waiting, self._given_up, self._gaps, self._amounts, self._due = waiting, given_up, gaps, amounts, due
-        self._undated, self._totals = undated, totals
+        self._undated, self._totals, self._old = undated, totals, old
 
     def _tell(self, amount: LateAmount) -> LateAmount:
         self._amounts.append(amount)
-        for span in amount.spans:
-            self._due.update(self._quarters(span))
+        due = sorted([*self._due, *(Span(self._quarter_begin(span.begin), span.end) for span in amount.spans)])
+        self._due = []
+        for span in due:  # a quarter has one row
+            if self._due and span.begin < self._quarter_end(self._due[-1].end - 1):
+                self._due[-1] = Span(self._due[-1].begin, max(self._due[-1].end, span.end))
+            else:
+                self._due.append(span)
         if len(self._amounts) > MOST_AMOUNTS:
             for channel in range(len(self._waiting)):
                 self.give_up(channel)
         return amount
 
-    def _quarters(self, span: Span) -> Iterable[int]:
-        """Yield the end of each quarter that a span touches."""
-        end = self._quarter_end(span.begin)
-        yield end
-        while end < span.end:
-            end = self._quarter_end(end)
-            yield end
-
     def _row(self, end: int) -> LateRow:
         """Return the row of the quarter that ends at a time."""
-        quarter = Span(self._begin(end), end)
+        quarter = Span(self._quarter_begin(end - 1), end)
         powers, energies = [0.0] * len(self._waiting), [0.0] * (2 * len(self._waiting))
         carbon = [nan] * len(self._waiting)
         for amount in self._amounts:
@@ -215,19 +272,28 @@ class LateEnergy:
         for channel, (waiting, given_up) in enumerate(zip(self._waiting, self._given_up, strict=True)):
             if channel not in self._sub_meters and (_overlap(waiting, quarter) or _overlap(given_up, quarter)):
                 powers[channel] = nan
-        return LateRow(end, _overlap(self._gaps, quarter) / NS, tuple(powers), tuple(energies), tuple(carbon))
+        seconds = _overlap(self._gaps, quarter) / NS
+        return LateRow(end, seconds, tuple(powers), tuple(energies), tuple(carbon), self._priced_spans(quarter))
 
-    def _begin(self, end: int) -> int:
-        """Return the start of the quarter that ends at a time: quarters have one length."""
+    def _priced_spans(self, quarter: Span) -> tuple[Span, ...]:
+        """Return the part of a quarter in which its late energy flowed: of the priced channels, if they have any."""
+        told = [part for amount in self._amounts if (part := amount.within(*quarter)) is not None]
+        told = [part for part in told if part.channel in self._priced] or told
+        spans: list[Span] = []
+        for span in sorted(span for part in told for span in part.spans):
+            _extend(spans, span)
+        return tuple(spans)
+
+    def _quarter_begin(self, time: int) -> int:
+        """Return the start of the quarter that contains a time: quarters have one length."""
+        end = self._quarter_end(time)
         return 2 * end - self._quarter_end(end)
 
     def _discard_settled(self, time: int) -> None:
         """Discard what no row of a later time contains."""
         if self.unknown or self._due:
             return
-        begin = self._begin(self._quarter_end(time))
-        if time == begin:  # the quarter that ends now is over
-            begin = time
+        begin = self._quarter_begin(time)
         self._amounts = [amount for amount in self._amounts if amount.spans[-1].end > begin]
         for spans in (*self._given_up, self._gaps):
             spans[:] = [Span(max(span.begin, begin), span.end) for span in spans if span.end > begin]

@@ -11,7 +11,9 @@ from wattgram.base.clock import NS
 from wattgram.base.record import Record
 from wattgram.grid.signal import Signal
 
+from . import late_price
 from .books import EXTRA_FIELDS, Books, GridTerms, interval_begin, seconds_of
+from .late_energy import Span
 
 NOTHING_PUBLISHED: Mapping[int, Record] = MappingProxyType({})
 
@@ -51,14 +53,16 @@ class Repricing(Pricing):
         self._last_terms: tuple[GridTerms | None, int, int] = (None, 0, 0)  # the terms, and their period
 
     def late_row(self, record: Record) -> bytes:
-        """Return a row of late energy with the mean grid intensity; outside the period, as it was booked."""
+        """Return a row of late energy with the grid's mean over its own time; outside the period, as it was booked."""
         if not self._since < record.time <= self._until:
             return record.values
-        layout, ladder = self._books.layout, self._books.ladder
-        begin = layout.slot_begin(record.time)
-        if record.series == layout.totals:
+        ladder = self._books.ladder
+        if record.series == self._books.layout.totals:
             begin = record.time - int(max(3600.0, seconds_of(record.values)) * NS)
-        terms = GridTerms(ladder.mean(begin, record.time), ladder.official(record.time).intensity)
+            spans: Sequence[Span] = (Span(begin, record.time),)
+        else:
+            spans = late_price.spans_of(record.texts[0])
+        terms = GridTerms(late_price.price(ladder, spans), ladder.official(record.time - 1).intensity)
         return self._books.with_grid_terms(record.values, [terms])
 
     def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:

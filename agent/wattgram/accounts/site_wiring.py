@@ -81,9 +81,9 @@ class SiteWiring:
         self.shares: Mapping[str, PointInterval] = {}  # of the channels that hybrids were shared out to
         self.active = set(self.devices)  # points that have readings; those of an inverter without a battery have none
 
-    def metering_points(self, tick: float, *, one_way: bool = False) -> dict[str, MeteringPoint]:
-        """Return the metering points of the site by name; tick: s. one_way: as for `MeteringPoint`."""
-        points = {name: MeteringPoint(config, tick, one_way=one_way) for name, config in self.devices.items()}
+    def metering_points(self, tick: float, *, one_way: Set[str] = frozenset()) -> dict[str, MeteringPoint]:
+        """Return the metering points of the site by name; tick: s. one_way: names, as for `MeteringPoint`."""
+        points = {name: MeteringPoint(config, tick, one_way=name in one_way) for name, config in self.devices.items()}
         for name, config in self._inverters.items():
             # Nothing is cut off at 0: a terminal has both directions. The rated power is not the DC side's.
             points[f"{name} {TERMINAL}"] = MeteringPoint(replace(config, role="inverter"), tick)
@@ -122,7 +122,7 @@ class SiteWiring:
             return
         reading = taken.node
         if reading is not None and (isfinite(reading.battery) or self.is_shared(node)):
-            self._states[node.name].add_inverter(reading)
+            self._states[node.name].add_inverter(name, reading)
             yield f"{name} {TERMINAL}", reading.terminal, reading.terminal_step
             yield f"{name} {STRINGS}", reading.pv, NOTHING_METERED
             yield f"{name} {CELLS}", reading.battery, NOTHING_METERED
@@ -145,7 +145,7 @@ class SiteWiring:
                 shares |= shared.channels
                 flows |= shared.flows
             else:
-                shares |= dict.fromkeys(node.battery_channels, NO_FLOW)
+                shares |= {node.unsplit_channel: UNREAD} | dict.fromkeys(node.battery_channels, NO_FLOW)
         result |= shares
         if self._uses:
             result |= self._own_uses(flows, hours)

@@ -22,6 +22,7 @@ HYBRID = "hybrid"
 
 MEASURED, COUNTED, ASLEEP, COMPUTED = "measured", "counted", "asleep", "computed"
 UNKNOWN = "unknown"
+CONTRADICTORY = "contradiction"
 
 
 class WiredFlow(NamedTuple):
@@ -87,6 +88,7 @@ def _hybrid(
     """Yield the node of inverters that share a battery, their PV strings, and the batteries.
 
     Inverters that stand behind different meters are nodes of their own, and the batteries stand behind the first.
+    If the registers contradict each other, the balance takes the terminal, and strings and batteries are unknown.
     """
     channels = [wiring.shares.get(name, UNREAD).power for name in (*node.pv_channels, *node.battery_channels)]
     cells = list(_cells(node, wiring, sources, now))
@@ -96,12 +98,14 @@ def _hybrid(
     known = all(map(isfinite, terminals.values())) and all(isfinite(cell.power) for cell in cells)
     finding = "" if node.battery_channels else "battery not configured"
     if known and not finding and not all(map(isfinite, channels)):
-        finding, terminals = "contradiction", dict.fromkeys(terminals, nan)
+        finding = CONTRADICTORY
+        cells = [cell._replace(power=nan, basis=UNKNOWN, reason=finding) for cell in cells]
     for first in dict.fromkeys(home[name] for name in terminals):
         group = [inverter for inverter in node.inverters if home[inverter.name] == first]
         yield _terminal(group, terminals, [sources[inverter.name] for inverter in group], finding, now, home)
         for inverter in group:
-            yield _strings(inverter.name, first, node, wiring, sources[inverter.name], now)
+            strings = _strings(inverter.name, first, node, wiring, sources[inverter.name], now)
+            yield strings._replace(power=nan, basis=UNKNOWN, reason=finding) if finding == CONTRADICTORY else strings
     yield from cells
 
 
@@ -116,7 +120,7 @@ def _terminal(
     """Return the AC terminal of inverters in one place. finding: what is wrong with their registers, "" for nothing."""
     power = sum(terminals[inverter.name] for inverter in group)
     estimated = any(source.terminal is not None and source.terminal.estimated for source in sources)
-    if not isfinite(power) and finding != "contradiction":
+    if not isfinite(power):
         finding = reason_unknown(next((source for source in sources if not source.answers(now)), sources[0]), now)
     names = tuple(inverter.name for inverter in group)
     basis = _basis(power, COMPUTED if estimated else MEASURED)

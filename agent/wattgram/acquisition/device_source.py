@@ -182,8 +182,7 @@ class Source:
         judged = self._judge.judge(reading)
         self._choose_power()
         metered = self._metered(reading, judged.values)
-        self.taken = self._latest_of(reading, judged, metered)
-        self.taken = replace(self.taken, node=self._node(reading, judged.values))
+        self.taken = self._latest_of(reading, judged, metered, self._node(reading, judged.values))
         self.taken = replace(self.taken, occurrences=self._occurrences(reading, self.taken))
         if self.latest is not None and self.latest.record is self.taken.record:
             self.latest = self.taken
@@ -303,7 +302,7 @@ class Source:
         """Decode and judge a reading that has no timestamp yet. Counters and events follow later, in `take`."""
         if self._preview is None:
             self._preview = self._new_preview()
-        return self._latest_of(reading, self._preview.judge(reading), MeteredStep()).record
+        return self._latest_of(reading, self._preview.judge(reading), MeteredStep(), None).record
 
     def _new_preview(self) -> Judge:
         """Return a judge of readings without timestamps. Few devices ever have one, so it is not made in advance."""
@@ -338,17 +337,18 @@ class Source:
             struct.pack_into("d", kept, 8 * self._index[name], nan)
         return bytes(kept)
 
-    def _latest_of(self, reading: Reading, judged: Judged, metered: MeteredStep) -> Latest:
+    def _latest_of(self, reading: Reading, judged: Judged, step: MeteredStep, node: NodeReading | None) -> Latest:
         values = self._without_unusable(judged.values)
         power = sum(factor * _at(values, index) for index, factor in self._power) if self._power else nan
+        estimated = (self.counts_power and self.config.role in POWER_ROLES) or (node is not None and node.is_sum)
         quality = worst_quality(
-            metered.quality,
+            step.quality,
             "implausible" if judged.withheld else "good",
             "partial" if judged.missing or self._lacks_power else "good",
-            "estimated" if self.counts_power and self.config.role in POWER_ROLES else "good",
+            "estimated" if estimated else "good",
         )
         record = Record(self._series, reading.time, values, (quality,))
-        latest = Latest(record, power, reading.monotonic, metered, judged)
+        latest = Latest(record, power, reading.monotonic, step, judged, node=node)
         if self.latest is None or reading.monotonic >= self.latest.monotonic:
             self.latest, self.error = latest, ""
         return latest

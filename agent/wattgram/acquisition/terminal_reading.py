@@ -37,7 +37,7 @@ class NodeReading(NamedTuple):
     """Powers of one reading, W, NaN if unknown; battery + discharging.
 
     backup: power of the backup port, NaN without a register. *_step: amounts of the counters since the previous
-    reading; terminal + from DC to AC.
+    reading; terminal + from DC to AC. measured: the map has registers of the PV power.
     """
 
     terminal: float = nan
@@ -45,9 +45,15 @@ class NodeReading(NamedTuple):
     battery: float = nan
     backup: float = nan
     estimated: bool = False
+    measured: bool = False
     terminal_step: MeteredStep = MeteredStep()
     pv_step: MeteredStep = MeteredStep()
     battery_step: MeteredStep = MeteredStep()
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether the terminal power is known as the sum of PV and battery alone."""
+        return self.estimated and isfinite(self.terminal)
 
 
 def terminal_power(
@@ -147,26 +153,34 @@ class TerminalReads:
     def powers(self, values: bytes, delivered: Collection[str]) -> NodeReading:
         """Return the powers of a reading, without its energies."""
         numbers = dict(zip(self._names, struct.unpack(f"{len(self._names)}d", values), strict=True))
-        battery = self._power(self.terminal.battery_power, numbers, delivered)
-        pv = self._power(self.terminal.pv_power, numbers, delivered)
+        battery = _power(_chosen(self.terminal.battery_power, numbers, delivered), numbers)
+        strings = _chosen(self.terminal.pv_power, numbers, delivered)
+        pv = _power(strings, numbers)
         if self.terminal.dc == "net":
             pv -= battery
         known = TerminalPower(*terminal_power(self.terminal, numbers, pv, battery, backup=self._backup))
         beside = _first(self.terminal.backup_power, numbers)
-        return NodeReading(known.power, pv, battery, numbers[beside] if beside else nan, known.estimated)
-
-    def _power(
-        self, alternatives: Sequence[tuple[str, ...]], numbers: Mapping[str, float], delivered: Collection[str]
-    ) -> float:
-        """Return the power of the first alternative that the device has delivered, else NaN."""
-        chosen = complete(alternatives, delivered) or complete(alternatives, numbers)
-        return sum(factor * numbers[name] for name, factor in parts(chosen)) if chosen else nan
+        return NodeReading(
+            known.power, pv, battery, numbers[beside] if beside else nan, known.estimated, measured=bool(strings)
+        )
 
 
 def residual(reading: NodeReading) -> float:
     """Return the conversion's loss as the registers show it, W; NaN if one is unknown or the terminal is estimated."""
     loss = reading.pv + reading.battery - reading.terminal
     return loss if isfinite(loss) and not reading.estimated else nan
+
+
+def _chosen(
+    alternatives: Sequence[tuple[str, ...]], numbers: Mapping[str, float], delivered: Collection[str]
+) -> tuple[str, ...]:
+    """Return the first alternative that the device has delivered, else the first that is read; () without registers."""
+    return complete(alternatives, delivered) or complete(alternatives, numbers)
+
+
+def _power(chosen: Sequence[str], numbers: Mapping[str, float]) -> float:
+    """Return the sum of the chosen quantities, W; NaN without any."""
+    return sum(factor * numbers[name] for name, factor in parts(chosen)) if chosen else nan
 
 
 def _first(quantities: Sequence[str], values: Mapping[str, float]) -> str:

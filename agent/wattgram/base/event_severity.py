@@ -54,6 +54,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "load unknown": "warning",
         "load known": "info",
         "gap settled": "info",
+        "gap older than history": "warning",
         "results revised": "info",
         "accounts began anew": "warning",
         "clock unset": "alarm",

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from wattgram.accounts.books import Books, era_of
+from wattgram.accounts.books import Books
+from wattgram.accounts.books_state import era_of
 from wattgram.accounts.instant_replay import Replay
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError

@@ -11,6 +11,7 @@ from wattgram.accounts.books import BALANCE_ROLES
 from wattgram.accounts.conversion_loss import GREATEST_LOSS
 from wattgram.accounts.metering_point import ONE_WAY, PRODUCERS
 from wattgram.acquisition.terminal_reading import residual
+from wattgram.config.topology_keys import outermost
 
 from .live_device import LiveDevice
 from .live_finding import LiveFinding
@@ -38,7 +39,9 @@ def direction_finding(device: LiveDevice, devices: Sequence[LiveDevice]) -> list
         standby = STANDBY_SHARE * config.rated_power if config.rated_power else LARGEST_STANDBY
         if _charges(device):
             return []
-        hybrid = _has_battery(device)
+        hybrid = _has_battery(device) or any(
+            other.source.config.role == "battery" and device.name in other.source.config.behind for other in devices
+        )
         if hybrid or -latest.power <= max(NOISE_POWER, standby):
             reason = "does it charge its battery" if hybrid else "is it the consumption at rest"
             return [LiveFinding("against", f"{text}, or {reason}?", question=True)]
@@ -64,9 +67,26 @@ def _charges(device: LiveDevice) -> bool:
     return 0.0 <= residual(node) <= GREATEST_LOSS * largest
 
 
-def balance_findings(devices: Sequence[LiveDevice]) -> list[LiveFinding]:
-    """Return what is impossible in the balance of the site, with the meters whose reversal explains it."""
+def balance_findings(devices: Sequence[LiveDevice], netting: str = "busbar") -> list[LiveFinding]:
+    """Return what is impossible in the balance of the site, with the meters whose reversal explains it.
+
+    netting: of `[grid]`; with "connection", the busbar behind each incomer has a balance of its own.
+    """
     flows = site_flows(devices)
+    if netting != "connection":
+        return _findings_of_busbar(devices, flows)
+    above = {device.name: device.source.config.behind for device in devices}
+    return [
+        finding._replace(text=f"behind {incomer.name}: {finding.text}")
+        for incomer in devices
+        if incomer.source.config.role == "grid"
+        for finding in _findings_of_busbar(
+            [device for device in devices if outermost(device.name, above) == incomer.name], flows
+        )
+    ]
+
+
+def _findings_of_busbar(devices: Sequence[LiveDevice], flows: dict[str, float]) -> list[LiveFinding]:
     powers = {
         role: [flows[device.name] for device in devices if device.source.config.role == role] for role in BALANCE_ROLES
     }

@@ -47,7 +47,7 @@ async def check_live(config: Config, report: CheckReport, clock: Clock) -> None:
     report.findings += twin_findings(devices)
     for name, finding in loss_findings(devices):
         _add([finding], name, report)
-    _add(balance_findings(devices), "balance", report)
+    _add(balance_findings(devices, config.grid.netting), "balance", report)
     for sink in sinks(config):
         await _check_sink(sink, report)
 

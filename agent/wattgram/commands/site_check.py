@@ -122,7 +122,7 @@ def check_plan(config: Config) -> CheckReport:
             f"{', '.join(asleep)}: silent at night; set latitude and longitude in [site], so that night is told from a "
             "dead inverter"
         )
-    report.wiring = wiring_lines(config.devices)
+    report.wiring = wiring_lines(config.devices, config.grid.netting)
     report.notes += hybrid_notes(config.devices)
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")

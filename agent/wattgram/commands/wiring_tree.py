@@ -10,14 +10,19 @@ from wattgram.acquisition.terminal_reading import ESTIMATE_ERROR, is_estimated
 from wattgram.config.devices_table import DeviceConfig
 
 
-def wiring_lines(devices: Sequence[DeviceConfig]) -> list[str]:
-    """Return the lines of the tree; [] if nothing stands behind anything."""
+def wiring_lines(devices: Sequence[DeviceConfig], netting: str = "busbar") -> list[str]:
+    """Return the lines of the tree; [] if nothing stands behind anything.
+
+    netting: of `[grid]`; with "connection", there is a tree for each incomer.
+    """
     drawn = powered(devices)
     if not any(device.behind for device in drawn):
         return []
     below: defaultdict[str, list[DeviceConfig]] = defaultdict(list)
     for device in drawn:
         below[device.behind[0] if device.behind else ""].append(device)
+    if netting == "connection":
+        return [line for device in below[""] for line in (_described(device), *_branches(below, device.name, ""))]
     return ["busbar", *_branches(below, "", "")]
 
 

@@ -108,19 +108,23 @@ def read(tables: Sequence[Table], maps: Path | None, netting: str = "busbar") ->
                 f"{str(endpoints[found.key])!r}",
             )
         devices.append(device)
-    _check_battery_pool(tables, devices)
     above = topology_keys.resolved(tables, devices, netting)
     devices = [replace(device, behind=names) for device, names in zip(devices, above, strict=True)]
+    _check_battery_pools(tables, devices, netting)
     return _with_fuel_meters(tables, devices)
 
 
-def _check_battery_pool(tables: Sequence[Table], devices: Sequence[DeviceConfig]) -> None:
-    """Report the batteries without a capacity if another battery has a capacity."""
-    batteries = [table for table, device in zip(tables, devices, strict=True) if device.role == "battery"]
-    if any("capacity" in table.data for table in batteries):
-        for table in batteries:
-            if "capacity" not in table.data:
-                table.mistake("capacity", "missing; batteries are one pool, so each has a capacity or none has")
+def _check_battery_pools(tables: Sequence[Table], devices: Sequence[DeviceConfig], netting: str) -> None:
+    """Report the batteries without a capacity if another battery of the same pool has a capacity."""
+    table_of = {device.name: table for table, device in zip(tables, devices, strict=True)}
+    hybrids = {device.name for device in devices if device.device is not None and device.device.terminal is not None}
+    for pool in topology_keys.battery_pools(devices, netting, hybrids):
+        batteries = [table_of[name] for name in pool]
+        if any("capacity" in table.data for table in batteries):
+            for table in batteries:
+                if "capacity" not in table.data:
+                    names = ", ".join(pool)
+                    table.mistake("capacity", f"missing; {names} are one pool, so each has a capacity or none has")
 
 
 def _with_fuel_meters(tables: Sequence[Table], devices: Sequence[DeviceConfig]) -> tuple[DeviceConfig, ...]:

@@ -16,18 +16,13 @@ from wattgram.grid.table import FactorTable
 from . import green_certificates
 from .green_certificates import CertificatesConfig
 
-NO_CONNECTIONS = (
-    "separate mixes of several connections are not computed yet; allowed: busbar, if the incomers feed one busbar, "
-    "else one configuration for each connection"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class GridConfig:
     """Settings of the grid: zone, basis and method of its emission factor.
 
-    `factor` in g/kWh replaces the zone's official one. `sources` come before the factor, in order. `netting`: whether
-    all incomers feed one busbar (METHOD-SITE 8.4).
+    `factor` in g/kWh replaces the zone's official one. `sources` come before the factor, in order. `netting`:
+    "busbar" if all incomers feed one busbar, "connection" if each incomer has a busbar of its own (METHOD-SITE 8.4).
     """
 
     zone: str = "CN-CQ"
@@ -60,8 +55,6 @@ def read(table: Table, directory: Path, zone: ZoneInfo, *, broker: bool) -> Grid
         else None,
         netting=table.take("netting", toml_table.choice(["busbar", "connection"]), "busbar") or "busbar",
     )
-    if grid.netting == "connection":
-        table.mistake("netting", f"found 'connection'; {NO_CONNECTIONS}")
     table.done()
     return grid
 

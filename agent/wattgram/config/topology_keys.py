@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from wattgram_drivers.endpoint import Endpoint
@@ -68,21 +68,47 @@ def resolved(tables: Sequence[Table], devices: Sequence[Wired], netting: str) ->
         if device.role == "pv" and device.endpoint is not None
     }
     found: list[tuple[str, ...]] = []
+    wrong: set[str] = set()
     for table, device in zip(tables, devices, strict=True):
         names = device.behind
         if "behind" not in table.data and device.role == "battery" and device.endpoint is not None:
             inverter = inverters.get((device.endpoint.key, device.unit))
             names = (inverter,) if inverter else ()
-        elif names:
-            names = names if _allowed(table, device, names, by_name) else ()
+        elif names and not _allowed(table, device, names, by_name):
+            names = ()
+            wrong.add(device.name)
         found.append(names)
     above = dict(zip((device.name for device in devices), found, strict=True))
     for table, device in zip(tables, devices, strict=True):
         if device.name and (circle := _circle(device.name, above)):
             table.mistake("behind", f"found a circle: {' behind '.join(circle)}; allowed: a tree")
     if netting == "connection":
-        _check_connections(tables, devices, above)
+        _check_connections(tables, devices, above, wrong)
     return found
+
+
+def battery_pools(devices: Sequence[Wired], netting: str, hybrids: Collection[str]) -> list[list[str]]:
+    """Return the names of the batteries pool by pool (METHOD-SITE 9.6).
+
+    Batteries behind the same inverters are a pool, and so are the batteries of a busbar. Inverters that share a battery
+    are one. hybrids: batteries whose device is a hybrid inverter by itself, each a pool.
+    """
+    role_of = {device.name: device.role for device in devices}
+    above = {device.name: device.behind for device in devices}
+    pools: list[tuple[set[str], list[str]]] = []
+    for device in devices:
+        if device.role != "battery":
+            continue
+        nodes = {name for name in device.behind if role_of.get(name) == "pv"}
+        if not nodes and device.name in hybrids:
+            nodes = {device.name}
+        elif not nodes:
+            nodes = {outermost(device.name, above) if netting == "connection" else ""}
+        joined = [pool for pool in pools if pool[0] & nodes]
+        names = [name for pool in joined for name in pool[1]]
+        pools = [pool for pool in pools if pool not in joined]
+        pools.append((nodes.union(*(pool[0] for pool in joined)), [*names, device.name]))
+    return [names for _, names in pools]
 
 
 def _allowed(table: Table, device: Wired, names: Sequence[str], by_name: Mapping[str, Wired]) -> bool:
@@ -126,20 +152,45 @@ def _circle(name: str, above: Mapping[str, tuple[str, ...]]) -> list[str]:
     return []
 
 
-def _check_connections(tables: Sequence[Table], devices: Sequence[Wired], above: Mapping[str, tuple[str, ...]]) -> None:
-    """Report the devices of a balance that no incomer contains (METHOD-SITE 8.4)."""
+def outermost(name: str, above: Mapping[str, tuple[str, ...]]) -> str:
+    """Return the last device on the way from a device outwards, the device itself if it is behind nothing.
+
+    above: the devices that each device is behind. "" for a circle.
+    """
+    seen: list[str] = []
+    while above.get(name):
+        seen.append(name)
+        name = above[name][0]
+        if name in seen:
+            return ""
+    return name
+
+
+def _check_connections(
+    tables: Sequence[Table], devices: Sequence[Wired], above: Mapping[str, tuple[str, ...]], wrong: Collection[str]
+) -> None:
+    """Report the devices of a balance that no incomer contains, or several incomers (METHOD-SITE 8.4).
+
+    wrong: devices whose key `behind` is a mistake already; what is behind them, or in a circle, is no second mistake.
+    """
     incomers = [device.name for device in devices if device.role == "grid"]
+    allowed = ", ".join(incomers) or "a device with role grid"
     for table, device in zip(tables, devices, strict=True):
         if device.role not in POWER_ROLES or device.role == "grid":
             continue
-        seen: list[str] = []
-        current = device.name
-        while current not in seen and above.get(current):
-            seen.append(current)
-            current = above[current][0]
-        if current not in incomers:
+        outer = outermost(device.name, above)
+        if not outer or outer in wrong:
+            continue
+        if outer not in incomers:
             table.mistake(
                 "behind",
-                f'missing an incomer; with netting = "connection" each device names its own; allowed: '
-                f"{', '.join(incomers) or 'a device with role grid'}",
+                f'missing an incomer; with netting = "connection" each device names its own; allowed: {allowed}',
+            )
+            continue
+        found = {name: outermost(name, above) for name in above.get(device.name, ())}
+        if len(set(found.values())) > 1:
+            places = ", ".join(f"{name} behind {incomer or 'no incomer'}" for name, incomer in found.items())
+            table.mistake(
+                "behind",
+                f'found {places}; allowed with netting = "connection": inverters behind one incomer ({allowed})',
             )

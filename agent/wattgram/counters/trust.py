@@ -22,11 +22,13 @@ STILL_STEPS = 3.0
 class Trust(NamedTuple):
     """Trust in one direction's counter.
 
-    step: Wh of its last increase, 0 before the first and without trust. still: Wh by power since then.
+    step: Wh of its last increase, 0 before the first and without trust. still: Wh by power since then. stood: not 0
+    after readings of a counter that stood still while power flowed.
     """
 
     step: float = 0.0
     still: float = 0.0
+    stood: float = 0.0
 
 
 UNTRUSTED = Trust()
@@ -93,12 +95,13 @@ def _trusted_amount(
     """Return the trust after a reading, the amount to use, and the new state of a direction that restarts.
 
     The amount is NaN if there is none to use. A part of a step is no smaller step. gap: the amount is that of a gap. A
-    counter that never moved, and had nothing to count, tells a gap: by its first movement, or by standing still.
+    counter that never moved, and had nothing to count when it was read, tells a gap: by its first movement, or by
+    standing still.
     """
     step = max(amount, resolution)
     if not isfinite(amount):
         return trust, nan, None
-    if gap and trust == UNTRUSTED:
+    if gap and not trust.step and not trust.stood:
         return Trust(step if amount > 0.0 else 0.0), amount, None
     if amount > 0.0 and not trust.step:
         # The first step began before the first reading.
@@ -106,7 +109,8 @@ def _trusted_amount(
     if amount > 0.0:
         return Trust(step), amount, None
     if trust.still > STILL_STEPS * trust.step:
-        return trust._replace(step=0.0), nan, CLEAR
+        stood = trust.stood or float(trust.still > STILL_STEPS * max(trust.step, resolution))
+        return Trust(0.0, trust.still, stood), nan, CLEAR if trust.step else None
     return trust, amount if trust.step else nan, None
 
 

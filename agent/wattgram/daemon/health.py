@@ -92,6 +92,7 @@ class Health:
             "wiring": self._wiring(now),
             "grid": {
                 "zone": site.config.grid.zone,
+                "netting": site.config.grid.netting,
                 "source": signal.source,
                 "tier": signal.tier,
                 "age": signal.age(time),

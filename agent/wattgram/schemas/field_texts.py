@@ -51,6 +51,8 @@ EMISSION: Mapping[str, str] = {
     "unaccounted_emission": "CO2 of the inflow that no outflow carries, because the load was unknown",
     "battery_stock_energy": "Energy in the batteries at the end",
     "battery_stock_emission": "CO2 of the energy in the batteries at the end",
+    "estimated_energy": "Energy of gaps that counters reported afterwards, shared by time; sum over the meters of the "
+    "balance",
     "grid_clean_share": "Carbon-free share of the grid's electricity, 0 to 1; absent if unknown",
     "official_intensity": "Official factor, used for scope2_location",
     "grid_tier": "Origin of the grid's value: 1 live, 2 live but estimated, 3 forecast, 4 supplied by the site, 5 "

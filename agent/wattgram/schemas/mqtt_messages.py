@@ -9,6 +9,7 @@ from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.accounts.estimated_energy import WINDOW_FIELDS
 from wattgram.acquisition.record_quality import WORST_QUALITY_FIRST
 from wattgram.base.event_severity import Severity
 from wattgram.base.record import WINDOWS
@@ -95,7 +96,7 @@ def _device() -> Schema:
             "enum": list(reversed(WORST_QUALITY_FIRST)),
             "description": "Verdict on this reading. stale: no value, or a frozen device; implausible: a value that "
             "cannot be true is absent; reset, glitch, estimated: verdict on the counters; partial: a wanted quantity "
-            "is missing",
+            "is missing. estimated is also the power by counters, and of a hybrid without a register of its terminal",
         },
         **{name: _quantity(quantity) for name, quantity in QUANTITIES.items()},
         "replayed": _REPLAYED,
@@ -159,7 +160,7 @@ def _window() -> Schema:
             "enum": list(WINDOWS),
             "description": "Length of the window of local time; the same as in the topic",
         },
-        **_emission_fields((*OUTPUTS, *DETAILS, *EXTRA_FIELDS)),
+        **_emission_fields((*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS)),
         "replayed": _REPLAYED,
     }
     return _message(

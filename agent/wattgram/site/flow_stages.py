@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from wattgram.accounts.books import Layout
-from wattgram.accounts.instant_rows import Instants
+from wattgram.accounts.instant_rows import Instants, StoredLate
 from wattgram.base.clock import NS, Clock
 from wattgram.base.occurrence import DeviceOccurrence, of_device
 from wattgram.counters.counter import GAP_INTERVALS
@@ -71,11 +71,20 @@ class FlowStages:
         self._instants.take(time, seconds, begin, last)
         row, faults = self._balance.advance(self._instants.row(time, seconds, now), seconds)
         gaps = self._gaps.advance(time, begin, withheld=self._balance.withheld)
-        occurrences += [*self._instants.occurrences, *of_device("", faults), *gaps.occurrences]
+        occurrences += [*self._instants.occurrences, *faults, *gaps.occurrences]
         if not self._balance.withheld:
             reasons = unknown_devices(self._instants.channels, self._instants.unknown(), now)
             occurrences += of_device("", self._unknown_load.advance(reasons))
         return InstantFlows(time, row, step.set_back, gaps), occurrences
+
+    def late_rows(self) -> tuple[StoredLate, ...]:
+        """Return more late rows of closed quarters, after those of the last instant; empty if none is due."""
+        last = self.order.last
+        return () if last is None or self._balance.withheld else self._gaps.rows(last, last)
+
+    def end_settlement(self, computed_from: int | None) -> list[DeviceOccurrence]:
+        """Note that closed quarters were computed again, as `GapSettlement.end`."""
+        return self._gaps.end(computed_from)
 
     def dump(self) -> dict[str, object]:
         """Return the state for a restart, JSON-compatible; `order` is stored by itself."""

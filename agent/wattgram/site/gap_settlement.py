@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from wattgram.accounts.books import Layout
-from wattgram.accounts.instant_rows import Instants
+from wattgram.accounts.instant_rows import Instants, StoredLate
 from wattgram.accounts.late_energy import LateAmount
-from wattgram.base.clock import NS
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.units import rfc3339
@@ -27,7 +26,7 @@ class SettledGaps(NamedTuple):
 
     amounts: tuple[LateAmount, ...] = ()
     occurrences: tuple[DeviceOccurrence, ...] = ()
-    rows: tuple[tuple[int, bytes], ...] = ()
+    rows: tuple[StoredLate, ...] = ()
     booked: tuple[tuple[int, bytes], ...] = ()
     totals: bytes | None = None
 
@@ -48,26 +47,48 @@ class GapSettlement:
         if withheld:
             self._instants.forget_late()
             return SettledGaps(totals=self._totals(time))
-        amounts = tuple(self._instants.amounts)
-        occurrences = tuple(reported for amount in amounts for reported in self._report_late(amount))
+        amounts, quarter = tuple(self._instants.amounts), self._layout.slot_begin(time)
+        for amount in (*amounts, *self._instants.late_fuel):
+            self._settlement.add_amount(amount, quarter)
+        occurrences = tuple(
+            (self._device(amount), Occurrence("gap settled", f"{_told(amount)}, shared by time"))
+            for amount in amounts
+            if amount.length >= REPORTED_GAP
+        )
+        rows = self.rows(time, begin)
+        booked = tuple((late.time, late.row) for late in rows if late.time > begin)
+        return SettledGaps(amounts, occurrences, rows, booked, self._totals(time))
+
+    def rows(self, time: int, begin: int) -> tuple[StoredLate, ...]:
+        """Return rows of late energy that are due at a time; a revision books those that end up to `begin`."""
         rows = tuple(self._instants.late(time))
         self._settlement.rows += len(rows)
-        for end, _ in rows:
-            if end <= begin:
-                self._settlement.add(self._layout.slot_begin(end))
-        booked = tuple((end, row) for end, row in rows if end > begin)
-        return SettledGaps(amounts, occurrences, rows, booked, self._totals(time))
+        for late in rows:
+            if late.time <= begin:
+                self._settlement.add(self._layout.slot_begin(late.time))
+        return rows
+
+    def end(self, computed_from: int | None) -> list[DeviceOccurrence]:
+        """Note that closed quarters were computed again from a time, UTC ns, or None: it must be tried again.
+
+        Late energy of the time before is booked at the end of the hour, with days and months only. Return its events.
+        """
+        occurrences = []
+        for amount in self._settlement.end(computed_from):
+            self._instants.add_old(amount)
+            detail = f"{_told(amount)}; the history of this time is deleted: unaccounted in day and month"
+            occurrences.append((self._device(amount), Occurrence("gap older than history", detail)))
+        return occurrences
 
     def _totals(self, time: int) -> bytes | None:
         start = window_start("1h", time - 1, self._layout.zone)
         return self._instants.late_totals(time) if window_end("1h", start, self._layout.zone) <= time else None
 
-    def _report_late(self, amount: LateAmount) -> tuple[DeviceOccurrence, ...]:
-        """Return the event about the energy of a gap, unless the gap was short."""
-        begin, end = amount.spans[0].begin, amount.spans[-1].end
-        if end - begin < REPORTED_GAP * NS:
-            return ()
-        energy = amount.positive - amount.negative
-        name = self._instants.device_of(amount.channel)
-        detail = f"{energy / 1000.0:.3f} kWh from {rfc3339(begin)} to {rfc3339(end)} by counter, shared by time"
-        return ((name, Occurrence("gap settled", detail)),)
+    def _device(self, amount: LateAmount) -> str:
+        return self._instants.device_of(amount.channel)
+
+
+def _told(amount: LateAmount) -> str:
+    """Return energy and time of a gap for an event."""
+    energy, begin, end = amount.positive - amount.negative, amount.spans[0].begin, amount.spans[-1].end
+    return f"{energy / 1000.0:.3f} kWh from {rfc3339(begin)} to {rfc3339(end)} by counter"

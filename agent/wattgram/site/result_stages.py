@@ -41,21 +41,22 @@ class ResultStages:
         records = [accounts.checkpoint(time - 1)] if accounts.begun_anew else []
         priced, layout = accounts.pricing.advance([time], [flows.row]), accounts.books.layout
         records.append(Record(layout.instant, time, priced.rows))
-        records += [Record(layout.late, end, row) for end, row in gaps.rows]
+        records += [late.record(layout) for late in gaps.rows]
         self._days.add_row(time, priced.rows)
         for amount in gaps.amounts:
             self._days.add_late(amount)
-        emissions, occurrences = self._unpublished(accounts.advance(priced, gaps.booked))
+        emissions, repeated = self._unpublished(accounts.advance(priced, gaps.booked))
         records += emissions
+        occurrences = of_device("", repeated)
         hour_ended = accounts.books.running_since("1h") is None
         if gaps.totals is not None:
             emissions, repeated = self._unpublished(accounts.books.late_totals(time, gaps.totals))
             records += [Record(layout.totals, time, gaps.totals), *emissions]
-            occurrences += repeated
+            occurrences += of_device("", repeated)
         if hour_ended:
             records += [accounts.checkpoint(time), *self._days.records()]
             occurrences += accounts.books.battery_occurrences()
-        return records, of_device("", occurrences)
+        return records, occurrences
 
     def _unpublished(self, emissions: Iterable[Record]) -> tuple[list[Record], list[Occurrence]]:
         """Return the emissions without the windows that were published before, by a clock that was ahead."""

@@ -67,7 +67,7 @@ def replay_parts(
     """
     history = History(folder, site)
     with history.past() as past:
-        checkpoint = past.checkpoint(since) or past.checkpoint(past.first() or 0)
+        checkpoint = past.start(since, books.layout.instant)
         if checkpoint is None:
             raise HistoryError(f"{folder}: no instants of {site} are stored there")
         try:
@@ -80,8 +80,12 @@ def replay_parts(
         records: list[Record] = []
         reported = 0
         for record in past.journal(checkpoint.time):
-            records.extend(replay.take(record))
-            if len(records) >= PART_RECORDS or replay.counts.instants > reported:
+            for changed in replay.take(record):  # a gap of a year has more records than a part
+                records.append(changed)
+                if len(records) >= PART_RECORDS:
+                    yield records, replay
+                    records = []
+            if replay.counts.instants > reported:
                 reported = replay.counts.instants
                 yield records, replay
                 records = []
@@ -207,13 +211,11 @@ class Revision:
             try:
                 while (part := await loop.run_in_executor(self._thread, next, parts, None)) is not None:
                     records, replay = part
-                    if self._spool.pending > PENDING_RECORDS:
-                        await self._spool.sync()
                     self.pulse.within(REPLAY_STEP)
                     site.publication.republish(records)
                     if progress is not None:
                         progress(replay)
-                    await asyncio.sleep(BLOCK_PAUSE)
+                    await self._spool_room()
             finally:
                 await loop.run_in_executor(self._thread, parts.close)
             assert replay is not None  # there is a last part
@@ -233,25 +235,43 @@ class Revision:
             site.event("", "results revised", detail)
         return replay
 
+    async def _spool_room(self) -> None:
+        """Wait until the spool has room for more records, and give the rest of the daemon its time."""
+        if self._spool.pending > PENDING_RECORDS:
+            await self._spool.sync()
+        await asyncio.sleep(BLOCK_PAUSE)
+
     async def _settle_late_energy(self) -> None:
-        """Compute again from the first quarter with new late energy; the grid's values stay as published."""
+        """Compute closed quarters with late energy again once no more of it follows, or after a failure."""
+        with contextlib.suppress(SpoolError):  # the next call continues; the task of the spool reports the error
+            await self._spool_room()
+            while self._site.store_late():  # a pause of a year has 35,000 rows
+                self.pulse.within(REPLAY_STEP)
+                await self._spool_room()
         now = asyncio.get_running_loop().time()
         if self._site.settlement.rows != self._late_rows:  # more may follow: devices return one after the other
             self._late_rows, self._settle_at = self._site.settlement.rows, max(self._settle_at, now + SETTLE_SECONDS)
-        if now < self._settle_at or (since := self._site.settlement.begin()) is None:
-            return
-        done = False
+        if now >= self._settle_at and not await self.settle():
+            self._settle_at = asyncio.get_running_loop().time() + SETTLEMENT_RETRY
+
+    async def settle(self) -> bool:
+        """Compute again from the first quarter with new late energy; return whether that is possible now.
+
+        The grid's values stay as published.
+        """
+        if (since := self._site.settlement.begin()) is None:
+            return True
+        computed_from = None
         try:
-            await self.revise(since, since, ALL_WINDOWS)
-            done = True
+            begun = (await self.revise(since, since, ALL_WINDOWS)).begun
+            computed_from = self._site.books.layout.slot_begin(begun + 1) if begun > since else since
         except (HistoryError, SpoolError) as error:
             log.error("late energy waits: %s", error)
         except Exception:  # late energy must not end the daemon
             log.exception("late energy waits")
         finally:
-            self._site.settlement.end(done=done)
-            if not done:
-                self._settle_at = asyncio.get_running_loop().time() + SETTLEMENT_RETRY
+            self._site.end_settlement(computed_from)
+        return computed_from is not None
 
     async def _apply_late_values(self) -> None:
         assert self._span is not None  # the caller has checked

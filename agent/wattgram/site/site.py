@@ -54,8 +54,8 @@ class Site:
         books = Books(config, self.grid, max(clock.time(), EARLIEST))
         layout, nominal_voltage = books.layout, config.goals.nominal_voltage
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
-        self._presence = DevicePresence(self.sources)
         self.instants = Instants(config, layout, self.sources, self.grid)
+        self._presence = DevicePresence(self.sources, self.instants.is_asleep)
         self._flows = FlowStages(config.site.tick, layout, self.instants, clock)
         self._accounts = AccountStages(books)
         self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
@@ -129,6 +129,19 @@ class Site:
             self.latest = self._results.latest
             self.ticks += 1
             self._state.save()
+
+    def store_late(self) -> bool:
+        """Store some rows of late energy of closed quarters, after the ticks' own; return whether there were any."""
+        rows = self._flows.late_rows()
+        if rows:
+            self.publication.append(*(late.record(self.books.layout) for late in rows))
+            self._state.save()
+        return bool(rows)
+
+    def end_settlement(self, computed_from: int | None) -> None:
+        """Note that closed quarters were computed again from a time, UTC ns, or None: it must be tried again."""
+        self.publication.report(self._flows.end_settlement(computed_from))
+        self._state.save()
 
     def event(self, device: str, event: str, detail: str) -> None:
         """Report an event; device "" is the site itself."""

@@ -17,7 +17,11 @@ from wattgram.base.record import REPLAY_KINDS, Kind, Record, Series
 from . import DATABASE_FILE, StoreView, journal_records
 
 TICK_KINDS: tuple[Kind, ...] = ("emission",)
+STATES_SPAN = 7_200_000_000_000
+"""Time in which a state follows an instant unless the site paused, ns: twice the time between two states."""
+
 LATE_KINDS: tuple[Kind, ...] = ("late",)
+INSTANT_KINDS: tuple[Kind, ...] = ("instant",)
 
 
 class History:
@@ -179,6 +183,21 @@ class StoredPast:
         """Return the last state stored at or before a time, UTC ns, in its latest revision."""
         found = self._view.latest(self._of("checkpoint"), 0, at + 1, newest=True)
         return found[0][1] if found else None
+
+    def start(self, since: int, instants: Series) -> Record | None:
+        """Return the last state at or before a time, UTC ns, after which every instant of a series is stored.
+
+        The first such state if there is none so early. States outlive the instants when the spool is full.
+        """
+        found = self.checkpoint(since)
+        instant = next(self._view.in_order(INSTANT_KINDS, 0, lambda series: series == instants), None)
+        if found is not None and (instant is None or found.time >= instant.time - 1):
+            return found
+        begin = 0 if instant is None else instant.time - 1  # accounts that begin have a state just before
+        states = self._view.latest(self._of("checkpoint"), begin, begin + STATES_SPAN) or self._view.latest(
+            self._of("checkpoint"), begin, MAX_TIME
+        )
+        return states[0][1] if states else None
 
     def checkpoint_at(self, time: int) -> Record | None:
         """Return the latest state stored for exactly this time, UTC ns."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from math import isnan, nan
 
 from wattgram_drivers.device import Device, Register, Table
@@ -41,6 +42,10 @@ class Served:
     fill: bool = True
 
 
+REQUESTS_KEPT = 1000
+"""Number of different requests whose registers a unit keeps; a scan sends more."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     """Values of a table at a request, and exponents by address."""
@@ -70,15 +75,14 @@ class SimulatedUnit:
         for table, registers in self._registers.items():
             scales = {register.scale_address for register in registers}
             self._registers[table] = [register for register in registers if register.address not in scales]
+        self._requested: dict[tuple[Table, int, int], list[Register]] = {}  # by request: the same come again and again
         self._offsets: dict[str, float] = {}  # subtracted from each counter since a reset
         self._lifts: dict[Register, int] = {}  # counts added for a rollover
         self._scale_moved = False
 
     def has_counter(self, table: Table, address: int, count: int) -> bool:
         """Return whether these registers contain a counter."""
-        return any(
-            is_counter(register.quantity) and _overlaps(register, address, count) for register in self._registers[table]
-        )
+        return any(is_counter(register.quantity) for register in self._overlapping(table, address, count))
 
     def read(self, table: Table, address: int, count: int, faults: Faults = NO_FAULTS) -> list[int] | int:
         """Return the words under the faults of a request, or the code of its exception."""
@@ -93,8 +97,7 @@ class SimulatedUnit:
         for at, exponent in snapshot.exponents.items():
             if address <= at < address + count:
                 words[at - address] = exponent & 0xFFFF
-        requested = [register for register in self._registers[table] if _overlaps(register, address, count)]
-        for register in requested:
+        for register in self._overlapping(table, address, count):
             for at, word in zip(register.addresses, self._encoded(register, snapshot, faults), strict=True):
                 if address <= at < address + count:
                     words[at - address] = word
@@ -103,6 +106,16 @@ class SimulatedUnit:
                 position = register.direction.address - address
                 words[position] = directed(register, snapshot.values.get(register.quantity, nan), words[position])
         return words
+
+    def _overlapping(self, table: Table, address: int, count: int) -> list[Register]:
+        """Return the registers of which a request reads a word."""
+        request = table, address, count
+        if request not in self._requested:
+            overlapping = [register for register in self._registers[table] if _overlaps(register, address, count)]
+            if len(self._requested) >= REQUESTS_KEPT:
+                self._requested.clear()
+            self._requested[request] = overlapping
+        return self._requested[request]
 
     def _fixed(self, registers: list[Register]) -> dict[int, int]:
         """Return the content of every address of a table before values are inserted."""
@@ -201,6 +214,7 @@ class SimulatedUnit:
         )
 
 
+@cache
 def is_counter(quantity: str) -> bool:
     """Return whether a quantity is a counter: energy, volume, mass, pulses."""
     return _COUNTER_NAMES.match(quantity) is not None

@@ -8,7 +8,7 @@ from math import fsum, isnan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.accounts.late_energy import LateEnergy, LateRow, Span
+from wattgram.accounts.late_energy import MOST_LATE_ROWS, LateAmount, LateEnergy, LateRow, Span
 from wattgram.base.clock import NS
 
 QUARTER = 900 * NS
@@ -118,12 +118,63 @@ def test_energy_of_a_time_of_no_length_belongs_to_totals() -> None:
     assert late.take(900 * NS) == []
 
 
+def test_energy_older_than_the_history_is_a_row_in_which_nothing_is_known() -> None:
+    late = late_energy()
+    assert late.take_old() is None
+    late.add_old(LateAmount(1, (span(0, 900),), 40.0, 2.0, 3.0))
+    late.add_old(LateAmount(1, (span(900, 1800),), 10.0, 0.0))
+    row = late.take_old()
+    assert row is not None
+    assert (row.seconds, row.energies) == (0.0, (0.0, 0.0, 50.0, 2.0))
+    assert all(isnan(power) for power in row.powers)
+    assert isnan(row.carbon[0])
+    assert row.carbon[1] == 3.0
+    assert late.take_old() is None
+    assert late.take(1800 * NS) == []
+
+
+def test_an_amount_is_divided_by_time() -> None:
+    amount = LateAmount(0, (span(0, 300), span(600, 700)), 40.0, 4.0, 8.0)
+    assert amount.within(0, 200 * NS) == LateAmount(0, (span(0, 200),), 20.0, 2.0, 4.0)
+    assert amount.within(200 * NS, 2**62) == LateAmount(0, (span(200, 300), span(600, 700)), 20.0, 2.0, 4.0)
+    assert amount.within(300 * NS, 600 * NS) is None
+
+
+def test_a_long_gap_gives_its_rows_in_steps_in_order() -> None:
+    late, restored = late_energy(), late_energy()
+    late.add_gap(0, span(450, 400 * 86400))
+    late.tell(0, 400 * 86400 - 450, 0.0, span(0, 1))
+    time, rows = 400 * 86400 * NS, []
+    while late.is_due(time):
+        step = late.take(time)
+        assert len(step) <= MOST_LATE_ROWS
+        rows += step
+        if len(rows) == 5 * MOST_LATE_ROWS:  # a restart between two steps
+            restored.restore(json.loads(json.dumps(late.dump())))
+            late = restored
+    assert times(rows) == [900.0 * number for number in range(1, 38_401)]
+    assert [row.energies[0] for row in rows] == pytest.approx([450.0, *[900.0] * 38_399])
+    assert [row.seconds for row in rows[:2]] == [450.0, 900.0]
+
+
+def test_the_price_of_late_energy_is_that_of_the_grid_s_own_gap() -> None:
+    late = LateEnergy(2, (), quarter_end, priced=(0,))
+    late.add_gap(0, span(100, 200))
+    late.add_gap(1, span(100, 600))
+    late.tell(0, 5.0, 0.0, span(0, 1))
+    late.tell(1, 5.0, 0.0, span(0, 1))
+    (row,) = late.take(900 * NS)
+    assert row.spans == (span(100, 200),)
+    assert row.seconds == 500.0
+
+
 def test_the_state_survives_a_restart() -> None:
     late, restored = late_energy(), late_energy()
     late.add_gap(0, span(600, 1200))
     late.add_gap(1, span(700, 800))
     late.tell(1, 5.0, 0.0, span(799, 800))
     late.add_undated_gap(0)
+    late.add_old(LateAmount(0, (span(0, 10),), 1.0, 2.0, 3.0))
     restored.restore(json.loads(json.dumps(late.dump())))
     assert restored.dump() == late.dump()
     assert str(restored.take(900 * NS)) == str(late.take(900 * NS))

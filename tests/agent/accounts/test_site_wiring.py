@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wattgram.accounts.hybrid_nodes import channels_of, hybrid_nodes
+from wattgram.accounts.hybrid_nodes import channels_of, hybrid_nodes, terminals_of
 from wattgram.accounts.metering_point import PointInterval
 from wattgram.accounts.site_wiring import SiteWiring
 from wattgram.acquisition.device_source import Latest
@@ -57,12 +57,19 @@ def points(terminal: PointInterval, strings: float, cells: float, **further: Poi
 
 
 def test_a_hybrid_has_one_channel_more_unless_its_battery_is_named() -> None:
-    assert names(site(METER, HUAWEI)) == ["incomer", "roof", "roof battery"]
-    assert names(site(METER, HUAWEI, LUNA)) == ["incomer", "roof", "store"]
-    assert names(site(METER, device("cells", "battery", "goodwe_et", 504))) == ["incomer", "cells", "cells pv"]
+    assert names(site(METER, HUAWEI)) == ["incomer", "roof", "roof battery", "roof unsplit"]
+    assert names(site(METER, HUAWEI, LUNA)) == ["incomer", "roof", "store", "roof unsplit"]
+    assert names(site(METER, device("cells", "battery", "goodwe_et", 504))) == [
+        "incomer",
+        "cells",
+        "cells pv",
+        "cells unsplit",
+    ]
     assert names(site(METER, device("roof", "pv", "goodwe_dt", 504))) == ["incomer", "roof"]
-    roles = [channel.role for channel in channels_of(site(METER, HUAWEI).devices)]
-    assert roles == ["grid", "pv", "battery"]
+    devices = site(METER, HUAWEI, METER.replace("incomer", "second")).devices
+    channels = channels_of(devices)
+    assert [channel.role for channel in channels] == ["grid", "pv", "battery", "grid", "terminal"]
+    assert terminals_of(devices, channels) == (-1, 4, 4, -1, -1)
 
 
 def test_inverters_with_a_common_battery_are_one_node_and_others_their_own() -> None:
@@ -86,8 +93,10 @@ def test_the_energy_of_the_counters_is_shared_out_and_not_the_powers() -> None:
     stage = wiring(site(METER, HUAWEI, LUNA))
     interval = points(PointInterval(4800.0, 5000.0, 0.0), 2000.0, nan, store=PointInterval(3000.0))
     stage.advance(interval, 0.0)
-    _, roof, store = stage.advance(interval, 3600.0).intervals
+    _, roof, store, _ = stage.advance(interval, 3600.0).intervals
     assert roof[:3] == pytest.approx((1920.0, 2000.0, 0.0))
+    assert roof.known
+    assert store.known
     assert store[:3] == pytest.approx((2880.0, 3000.0, 0.0))
 
 
@@ -96,7 +105,7 @@ def test_without_the_counter_of_one_direction_that_direction_is_the_power() -> N
     stage = wiring(site(METER, HUAWEI, LUNA))
     interval = points(PointInterval(-4250.0, 0.0, nan), 0.0, nan, store=PointInterval(-4000.0))
     stage.advance(interval, 0.0)
-    _, roof, store = stage.advance(interval, 1800.0).intervals
+    _, roof, store, _ = stage.advance(interval, 1800.0).intervals
     assert roof[:3] == pytest.approx((0.0, 0.0, 0.0))
     assert store[:3] == pytest.approx((-4250.0, 0.0, 2125.0))
 
@@ -111,7 +120,7 @@ def test_the_energy_of_a_gap_is_shared_out_by_the_dc_counters() -> None:
     stage.readings(roof, latest(1000.0, node))
     stage.readings(store, replace(latest(0.0), metered=MeteredStep(4000.0, 0.0, resolution=step)))
     late = points(PointInterval(1000.0, nan, nan, 9500.0, 0.0), 1000.0, nan, store=PointInterval(0.0))
-    _, pv, cells = stage.advance(late, 0.0).intervals
+    _, pv, cells, _ = stage.advance(late, 0.0).intervals
     assert pv.late_positive == pytest.approx(5700.0)
     assert (cells.late_positive, cells.late_negative) == pytest.approx((3800.0, 0.0))
 
@@ -134,7 +143,7 @@ def after_a_gap(
     stage.readings(roof, latest(terminal, node))
     stage.readings(store, replace(latest(cells), metered=MeteredStep(discharge, charge, resolution=step)))
     told = points(PointInterval(terminal, nan, nan, *late), strings, nan, store=PointInterval(cells))
-    _, pv_share, battery = stage.advance(told, 0.0).intervals
+    _, pv_share, battery, _ = stage.advance(told, 0.0).intervals
     return [pv_share.late_positive, battery.late_positive, battery.late_negative]
 
 
@@ -176,16 +185,31 @@ def test_dc_counters_that_moved_few_steps_do_not_fix_the_proportion() -> None:
     node = NodeReading(4800.0, 2000.0, 3000.0, pv_step=MeteredStep(6000.0, nan, resolution=(1000.0, 0.0)))
     stage.readings(config.devices[1], latest(4800.0, node))
     late = points(PointInterval(4800.0, nan, nan, 10_000.0, 0.0), 2000.0, nan, store=PointInterval(3000.0))
-    _, pv, cells = stage.advance(late, 0.0).intervals
+    _, pv, cells, _ = stage.advance(late, 0.0).intervals
     assert pv.late_positive == pytest.approx(4000.0)
     assert cells.late_positive == pytest.approx(6000.0)
+
+
+def test_counters_that_also_counted_a_time_without_a_split_do_not_fix_the_proportion_of_a_gap() -> None:
+    """The power of the battery was absent while the terminal was known: the counters tell this time with the gap."""
+    config = site(METER, HUAWEI, LUNA)
+    stage = wiring(config)
+    for cells in (3000.0, nan, nan):
+        stage.advance(points(PointInterval(4800.0), 2000.0, nan, store=PointInterval(cells)), 900.0)
+    step = (10.0, 10.0)
+    node = NodeReading(4800.0, 2000.0, 3000.0, measured=True, pv_step=MeteredStep(6000.0, nan, resolution=step))
+    stage.readings(config.devices[1], latest(4800.0, node))
+    stage.readings(config.devices[2], replace(latest(0.0), metered=MeteredStep(4000.0, 0.0, resolution=step)))
+    late = points(PointInterval(4800.0, nan, nan, 10_000.0, 0.0), 2000.0, nan, store=PointInterval(3000.0))
+    _, pv, battery, _ = stage.advance(late, 0.0).intervals
+    assert (pv.late_positive, battery.late_positive) == pytest.approx((4000.0, 6000.0))  # 2 : 3, as at last
 
 
 def test_an_inverter_whose_battery_never_moved_keeps_its_own_point() -> None:
     stage = wiring(site(METER, HUAWEI))
     own = PointInterval(3000.0, 3.0, nan, 7.0, 0.0)
     step = stage.advance(points(PointInterval(3000.0), 3100.0, 0.0) | {"roof": own}, 1.0)
-    assert step.intervals[1:] == [own, PointInterval(0.0, 0.0, 0.0)]
+    assert step.intervals[1:] == [own, PointInterval(0.0, 0.0, 0.0), PointInterval()]
     assert stage.counter_point("roof") == "roof"
     stage.advance(points(PointInterval(3000.0), 3500.0, -200.0), 1.0)
     assert stage.counter_point("roof") == stage.counter_point("roof battery") == "roof terminal"
@@ -204,12 +228,14 @@ def test_what_was_learned_survives_a_restart() -> None:
             wiring(config).restore(invalid)
 
 
-def test_a_sunspec_battery_without_a_channel_is_told_and_leaves_pv_unknown() -> None:
+def test_a_sunspec_battery_without_a_channel_is_told_and_leaves_the_terminal_unsplit() -> None:
     stage = wiring(site(METER, device("roof", "pv", "sunspec", 503)))
     own = {"incomer": PointInterval(0.0), "roof": PointInterval(3000.0, 3.0, nan)}
     assert stage.advance(own, 1.0).intervals[1] == own["roof"]  # an inverter without a battery
     step = stage.advance(points(PointInterval(3000.0), 3500.0, -200.0), 1.0)
     assert isnan(step.intervals[1].power)
+    assert not step.intervals[1].known  # the counters of the terminal would be taken for those of PV
+    assert step.intervals[2][:3] == pytest.approx((3000.0, 3000 / 3600, 0.0))
     assert [occurrence.event for _, occurrence in step.occurrences] == ["battery not configured"]
     assert stage.advance(points(PointInterval(3000.0), 3500.0, -200.0), 1.0).occurrences == ()
 
@@ -258,7 +284,7 @@ def test_energies_add_up_to_the_terminal_over_any_course(course: list[tuple[floa
         at = PointInterval(terminal)
         if before is not None and counted:
             at = PointInterval(terminal, max(terminal, 0.0), max(-terminal, 0.0))
-        roof, store = stage.advance(
+        roof, store, unsplit = stage.advance(
             {
                 "roof": PointInterval(0.0),
                 "roof terminal": at,
@@ -275,6 +301,9 @@ def test_energies_add_up_to_the_terminal_over_any_course(course: list[tuple[floa
                 net = roof.positive + store.positive - store.negative
                 assert net == pytest.approx(expected, rel=1e-9, abs=1e-9 * 40_000.0)
                 assert min(roof.positive, store.positive, store.negative) >= 0.0
+            # the terminal or its shares, never both
+            assert isnan(unsplit.positive) != isnan(roof.positive)
+            assert isnan(unsplit.power) != isnan(roof.power)
         before = terminal, cells
     dumped: Any = stage.dump()
     assert inf > dumped[0]["roof"][2] >= 0.0

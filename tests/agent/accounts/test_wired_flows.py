@@ -59,14 +59,18 @@ def test_an_unknown_battery_leaves_the_terminal_known(tmp_path: Path) -> None:
     assert (str(battery.power), battery.basis, battery.reason) == ("nan", "unknown", "no power")
 
 
-def test_contradicting_registers_have_no_terminal_power(tmp_path: Path) -> None:
+def test_contradicting_registers_leave_the_terminal_alone(tmp_path: Path) -> None:
+    # METHOD-SITE 8.2: the split is unknown, and 9.1: a hybrid is known when T is known.
     site = WiredSite(tmp_path, METER, *HUAWEI)
     noon(site)
     site.shows("roof", active_power_total=-3000.0, dc_power=0.0)
     site.shows("store", battery_power=0.0)
     site.run(3)
-    roof = flows_of(site)["roof"]
-    assert (str(roof.power), roof.basis, roof.reason) == ("nan", "unknown", "contradiction")
+    flows = flows_of(site)
+    assert (flows["roof"].power, flows["roof"].basis, flows["roof"].reason) == (-3000.0, "measured", "contradiction")
+    for name in ("roof pv", "store"):
+        part = flows[name]
+        assert (str(part.power), part.basis, part.reason) == ("nan", "unknown", "contradiction")
 
 
 def test_grid_port_and_backup_port_are_beside_the_terminal(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.support.misbehaving_device import (
     wrong_unit,
 )
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, Heard, free_port, request, subscriber, wait_for
+from tests.support.servers import Broker, ReceivedMessages, free_port, request, subscriber, wait_for
 from tests.support.topics import METER, METER_VALUES, inverter
 
 pytestmark = pytest.mark.usefixtures("before_others")
@@ -66,11 +66,11 @@ BAD: dict[str, tuple[Behaviour, str]] = {
 """Behaviour of each faulty device, and the text that its event must contain."""
 
 
-def payloads(subscription: Heard, topic: str) -> list[dict[str, Any]]:
+def payloads(subscription: ReceivedMessages, topic: str) -> list[dict[str, Any]]:
     return [json.loads(payload) for where, payload in subscription.messages() if where == f"wattgram/works/{topic}"]
 
 
-def changes(subscription: Heard, name: str) -> list[dict[str, Any]]:
+def changes(subscription: ReceivedMessages, name: str) -> list[dict[str, Any]]:
     """Return the events of device `name`; "" is the site.
 
     Without `gap settled`, which depends on the duration of the gap, and so on the speed of the machine.
@@ -86,7 +86,7 @@ def timestamp(message: dict[str, Any]) -> float:
     return datetime.fromisoformat(message["time"]).timestamp()
 
 
-def wait_until(subscription: Heard, topic: str, end: float) -> None:
+def wait_until(subscription: ReceivedMessages, topic: str, end: float) -> None:
     """Wait for a message with a timestamp after `end`."""
     wait_for(lambda: timestamp(payloads(subscription, topic)[-1]) > end, 60, f"{topic} to be read after {end}")
 

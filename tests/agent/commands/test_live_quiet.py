@@ -18,13 +18,15 @@ from wattgram.simulation.factory import Factory, demo_parts
 from wattgram.simulation.plant_names import HYBRID
 from wattgram.simulation.plants import DEMO_DRIVERS, plant
 from wattgram.simulation.serve_devices import ServedDevice, driver, serving
-from wattgram.simulation.simulated_devices import of_driver, of_plant
+from wattgram.simulation.simulated_devices import of_config, of_driver, of_plant
 from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import Endpoint, parse
 
 from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
 from tests.support.live_sites import MIDNIGHT, NOON, Site, f32, i32, unit
+from tests.support.running_site import configuration, one_device
+from tests.support.servers import free_port
 
 ZONE = "Asia/Shanghai"
 FREE_PORT = parse("tcp://127.0.0.1:0", listen=True)
@@ -96,6 +98,30 @@ def test_the_hybrid_plant_has_no_finding_with_the_configuration_of_simulate(time
     assert [note.partition(":")[0] for note in report.notes] == ["roof-east", "roof-west"]
     assert all(note.endswith("the loss of the conversion") for note in report.notes)
     assert [answer for _, _, answer, _ in report.devices] == ["answers"] * 11
+
+
+@pytest.mark.slow(2)
+def test_a_sunspec_hybrid_that_charges_from_the_grid_is_a_question(tmp_path: Path) -> None:
+    """No register of the inverter tells the power of its battery, which is a device of its own."""
+    port = free_port()
+    devices = [one_device(name, role, "sunspec", port) for name, role in (("roof", "pv"), ("store", "battery"))]
+    devices.append(one_device("incomer", "grid", "sunspec", port, rated_power="400 kW"))
+    path = tmp_path / "site.toml"
+
+    async def main() -> CheckReport:
+        clock = leaping_loop.LeapClock(MIDNIGHT * 1_000_000_000)
+        config = read(configuration(tmp_path, "".join(devices)), path, {})
+        served = of_config(config, ())
+        factory = Factory([member.part for member in served], timezone=ZONE, start=clock.time())
+        async with serving(served, factory, clock):
+            await clock.sleep(3600.0)
+            report = CheckReport([])
+            await check_live(config, report, clock)
+            return report
+
+    report = leaping_loop.run(main())
+    assert report.findings == []
+    assert [note for note in report.notes if "does it charge its battery?" in note]
 
 
 @pytest.mark.parametrize("time", [NOON, MIDNIGHT])

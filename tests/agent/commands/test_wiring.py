@@ -110,3 +110,42 @@ def test_the_loss_is_printed_and_an_impossible_one_is_a_finding(tmp_path: Path) 
     assert "the battery's sign is wrong; try invert = true" in finding.text
     ((_, finding),) = loss_findings(shows(site, -0.3, 0.0, 0.0, 2.0))
     assert finding.key == "contradiction"
+
+
+CONNECTIONS = (
+    METER,
+    device("incomer-b", "grid", port=508),
+    device("hall", "load", port=509, more='behind = "incomer-b"'),
+    device("shed", "pv", "goodwe_dt", 510, 'behind = "hall"'),
+    device("press", "load", port=511, more='behind = "incomer"'),
+)
+NETTING = '[grid]\nnetting = "connection"\n'
+
+
+def test_each_connection_has_a_tree(tmp_path: Path) -> None:
+    report = site_check.check_plan(WiredSite(tmp_path, *CONNECTIONS, grid=NETTING).config)
+    assert report.wiring == [
+        "incomer (grid)",
+        "└── press (load)",
+        "incomer-b (grid)",
+        "└── hall (load)",
+        "    └── shed (pv)",
+    ]
+    assert report.ok
+
+
+def test_the_live_balance_is_that_of_each_connection(tmp_path: Path) -> None:
+    """40 kW leave through B, which has 10 kW of PV: the import of the other connection must not cover it up."""
+    site = WiredSite(tmp_path, *CONNECTIONS, grid=NETTING)
+    powers = {"incomer": 100.0, "press": 60.0, "incomer-b": -40.0, "hall": -10.0, "shed": 10.0}
+    for name, power in powers.items():
+        site.shows(name, active_power_total=1e3 * power)
+    devices = live(site)
+    assert balance_findings(devices) == []
+    (finding,) = balance_findings(devices, "connection")
+    assert finding.text.startswith("behind incomer-b: the load would be -30.000 kW")
+    assert finding.text.endswith("try invert = true for incomer-b")
+    site.shows("incomer-b", active_power_total=20e3)
+    site.shows("press", active_power_total=150e3)
+    (finding,) = balance_findings(live(site), "connection")
+    assert finding.text.startswith("behind incomer: the sub-meters count 150.000 kW of a load of 100.000 kW")

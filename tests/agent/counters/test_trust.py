@@ -77,9 +77,14 @@ def test_a_counter_that_stood_still_in_a_gap_and_before_tells_zero() -> None:
 
 
 def test_a_counter_that_stood_still_while_power_flowed_tells_no_gap() -> None:
-    energies = after_a_gap(2.0, 100.0, 400.0, flowed=3600.0)
+    energies = after_a_gap(2.0, 100.0, 400.0, flowed=36e3)
     assert energies.late_negative == 0.0
     assert energies.told == (True, False)
+
+
+def test_what_power_told_before_is_no_part_of_the_first_movement_in_a_gap() -> None:
+    """Less than a step flowed before: 0.2 Wh in the two intervals between three readings, 0.05 Wh in the one after."""
+    assert after_a_gap(2.0, 100.0, 400.0, flowed=360.0).late_negative == pytest.approx(400.0 - 0.25, abs=0.001)
 
 
 def test_a_restart_changes_nothing() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.command_runs import called
 from tests.support.field_devices import words_of
-from tests.support.leaping_site import Told, run_site
+from tests.support.leaping_site import SiteRun, run_site
 from tests.support.misbehaving_device import Behaviour, Request, Server, Step
 from tests.support.running_site import configuration, one_device
 
@@ -19,7 +19,7 @@ METER = "eastron_sdm630"
 
 def polled_through(
     tmp_path: Path, server: Server, seconds: float, driver: str = METER, role: str = "grid", **more: object
-) -> Told:
+) -> SiteRun:
     return run_site(tmp_path, [server], lambda port: one_device("one", role, driver, port, **more), seconds)
 
 

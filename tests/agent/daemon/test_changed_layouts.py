@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.field_devices import PLAUSIBLE, ChainDevice, chain_of
-from tests.support.leaping_site import Told, run_site
+from tests.support.leaping_site import SiteRun, run_site
 from tests.support.misbehaving_device import Request, Server, Step
 from tests.support.running_site import one_device
 from tests.support.sunspec_chains import COMMON_66, common, written
@@ -27,7 +27,7 @@ RIGHT = {110_000.0, FLOAT_W}
 
 def polled_unit(
     tmp_path: Path, server: Server, seconds: float, driver: str = "sunspec:inverter", role: str = "pv", **more: object
-) -> Told:
+) -> SiteRun:
     return run_site(tmp_path, [server], lambda port: one_device("one", role, driver, port, **more), seconds)
 
 
@@ -66,7 +66,7 @@ def test_a_unit_that_returns_with_another_layout_is_right_within_one_interval(
     unit = ChangingChain((0.0, INT_CHAIN), (20.0, after))
     server = Server(unit)
 
-    async def without_connection(told: Told) -> None:
+    async def without_connection(told: SiteRun) -> None:
         await asyncio.sleep(20.5)
         await server.stop()
         await asyncio.sleep(18.0)
@@ -96,7 +96,7 @@ def test_a_tracker_that_slept_at_the_walk_appears(tmp_path: Path) -> None:
     )
     server = Server(ChangingChain((0.0, asleep), (30.5, awake)))
 
-    async def a_reconnection(told: Told) -> None:
+    async def a_reconnection(told: SiteRun) -> None:
         await asyncio.sleep(40.5)
         await server.stop()
         await asyncio.sleep(3.0)

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bucket
+from tests.support.faked_clock import faked_clock
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, Heard, subscriber, wait_for
+from tests.support.servers import Broker, ReceivedMessages, subscriber, wait_for
 from tests.support.topics import inverter
 
 NEAR = 2.0
@@ -24,9 +25,6 @@ class Wall:
     """A wall clock with an offset to the real clock: libfaketime reads the offset from a file at each call."""
 
     def __init__(self, folder: Path) -> None:
-        libraries = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        assert libraries, "libfaketime is not installed: apt-get install faketime"
-        self._library = libraries[0]
         self._file = folder / "faketime"
         self._sets: list[tuple[float, float]] = []
 
@@ -46,16 +44,12 @@ class Wall:
     @property
     def environment(self) -> Mapping[str, str]:
         """Variables for a process with this wall clock and the real monotonic clock."""
-        return {
-            "LD_PRELOAD": str(self._library),
-            "FAKETIME_TIMESTAMP_FILE": str(self._file),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
+        variables = faked_clock(self._file)
+        assert variables, "libfaketime is not installed: apt-get install faketime"
+        return variables
 
 
-def messages(subscription: Heard, topic: str) -> list[dict[str, object]]:
+def messages(subscription: ReceivedMessages, topic: str) -> list[dict[str, object]]:
     return [json.loads(payload) for where, payload in subscription.messages() if where == f"wattgram/works/{topic}"]
 
 

@@ -11,13 +11,13 @@ import pytest
 
 from tests.conftest import Bucket
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, Heard, Victoria, free_port, mosquitto, subscriber, wait_for
+from tests.support.servers import Broker, ReceivedMessages, Victoria, free_port, mosquitto, subscriber, wait_for
 from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
 
 pytestmark = pytest.mark.server
 
 
-def messages(subscription: Heard, topic: str) -> list[dict[str, object]]:
+def messages(subscription: ReceivedMessages, topic: str) -> list[dict[str, object]]:
     return [json.loads(payload) for where, payload in subscription.messages() if where == topic]
 
 

@@ -28,7 +28,7 @@ from tests.support.hostile_devices import (
     is_full,
     swaps_words,
 )
-from tests.support.leaping_site import Told, run_site
+from tests.support.leaping_site import SiteRun, run_site
 from tests.support.misbehaving_device import Behaviour, Request, Server, Step
 from tests.support.running_site import one_device
 
@@ -124,7 +124,7 @@ def configured(actors: Mapping[str, Actor], ports: Sequence[int | str]) -> str:
     return text
 
 
-def wrong_values(told: Told, name: str, each: Actor) -> list[str]:
+def wrong_values(told: SiteRun, name: str, each: Actor) -> list[str]:
     """Return the published values that the device did not measure about then."""
     found = []
     for record in told.of(name):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.field_devices import PLAUSIBLE, ChainDevice, WordsByHand, chain_of, words_of
-from tests.support.leaping_site import Told, run_site
+from tests.support.leaping_site import SiteRun, run_site
 from tests.support.misbehaving_device import Behaviour, Request, Server, Step
 from tests.support.running_site import one_device
 from tests.support.sunspec_chains import COMMON_66, common, written
@@ -27,7 +27,7 @@ def in_turn_of_time(ordinary: Behaviour, odd: Behaviour, begin: float, end: floa
 
 def one_meter(
     tmp_path: Path, behaviour: Behaviour, seconds: float, role: str = "grid", driver: str = METER, **more: str
-) -> Told:
+) -> SiteRun:
     return run_site(
         tmp_path,
         [Server(behaviour)],

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.field_devices import words_of
-from tests.support.leaping_site import Told, run_site
+from tests.support.leaping_site import SiteRun, run_site
 from tests.support.misbehaving_device import Server, silent
 from tests.support.running_site import one_device
 
 
-def polled(tmp_path: Path, server: Server, interval: str) -> Told:
+def polled(tmp_path: Path, server: Server, interval: str) -> SiteRun:
     # This inverter needs 850 ms between two requests, and several requests a reading (Growatt's protocol II V1.05).
     def devices(port: int) -> str:
         return one_device("roof", "pv", "growatt_tl3x", port, interval=interval).replace("tcp://", "rtutcp://")
@@ -18,7 +18,7 @@ def polled(tmp_path: Path, server: Server, interval: str) -> Told:
     return run_site(tmp_path, [server], devices, 60.0)
 
 
-def lengthened(told: Told) -> list[str]:
+def lengthened(told: SiteRun) -> list[str]:
     return [event for event in told.events("roof") if event.startswith("interval lengthened: ")]
 
 

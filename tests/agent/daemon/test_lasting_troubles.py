@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.field_devices import GreetingServer, words_of
-from tests.support.leaping_site import Told, run_site
+from tests.support.leaping_site import SiteRun, run_site
 from tests.support.misbehaving_device import Request, Server, Step
 from tests.support.running_site import one_device
 
@@ -17,7 +17,7 @@ METER = "eastron_sdm630"
 
 def polled(
     tmp_path: Path, server: Server, seconds: float, driver: str = METER, role: str = "grid", **more: object
-) -> Told:
+) -> SiteRun:
     return run_site(tmp_path, [server], lambda port: one_device("one", role, driver, port, **more), seconds)
 
 

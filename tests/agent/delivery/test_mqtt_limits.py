@@ -24,7 +24,7 @@ from wattgram.mqtt.mqtt_connection import V311
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
-from tests.support.deliveries import Told
+from tests.support.deliveries import RecordedEvents
 from tests.support.records import reading, readings, until
 from tests.support.scripted_broker import acknowledge, packet, scripted
 from tests.support.servers import Broker, Certificates, mosquitto, subscriber
@@ -105,7 +105,7 @@ def test_with_3_1_1_a_record_at_which_the_broker_disconnects_each_time_is_set_as
     monkeypatch.setattr("wattgram.delivery.delivery.LONGEST_WAIT", 0.01)
 
     async def work() -> None:
-        sink, event_log = to(broker), Told()
+        sink, event_log = to(broker), RecordedEvents()
         sink._broker.protocol = V311
         spool = Spool(tmp_path / "spool", max_size=2**26, keep=1e6, sinks=["mqtt"])
         await spool.open()

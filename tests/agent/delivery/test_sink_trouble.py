@@ -31,8 +31,8 @@ from tests.support.scripted_broker import packet
 from tests.support.servers import (
     Broker,
     Certificates,
-    Heard,
     Influx,
+    ReceivedMessages,
     expired,
     free_port,
     mosquitto,
@@ -117,7 +117,7 @@ def to_bucket(bucket: Bucket, **more: object) -> InfluxSink:
     return InfluxSink(replace(config, **more))  # type: ignore[arg-type]  # fields
 
 
-def published(subscription: Heard) -> list[float]:
+def published(subscription: ReceivedMessages) -> list[float]:
     return [json.loads(payload)["active_power_total"] for topic, payload in subscription.messages() if topic == DEVICE]
 
 

@@ -29,7 +29,7 @@ from wattgram.store.spool import Spool
 from tests.support.records import NOW, readings, until
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.scripted_broker import packet
-from tests.support.servers import Broker, Certificates, Heard, mosquitto, subscriber, wait_for
+from tests.support.servers import Broker, Certificates, ReceivedMessages, mosquitto, subscriber, wait_for
 from tests.support.tahu import Host, Payload
 from tests.support.topics import METER, METER_VALUES
 
@@ -43,7 +43,7 @@ REBIRTH.metrics.add(name="Node Control/Rebirth", datatype=11, boolean_value=True
 class ListeningHost:
     """A host with its own subscription; a call reads the messages up to now and returns the host."""
 
-    def __init__(self, subscription: Heard) -> None:
+    def __init__(self, subscription: ReceivedMessages) -> None:
         self.host = Host()
         self._subscription = subscription
         self._count = 0

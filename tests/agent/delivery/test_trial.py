@@ -17,7 +17,7 @@ from wattgram.base.record import Record
 from wattgram.delivery.sink_state import LONG_OUTAGE
 from wattgram.store.spool import Spool
 
-from tests.support.deliveries import Judging, Scripted, Told, delivering, put
+from tests.support.deliveries import Judging, RecordedEvents, Scripted, delivering, put
 from tests.support.records import METER, reading, until
 
 ROOF = replace(METER, tags=(("site", "works"), ("device", "roof"), *METER.tags[2:]))
@@ -32,7 +32,7 @@ def mixed(count: int, strange: int) -> Iterator[Record]:
 @pytest.mark.parametrize("how", ["cut", "bug"])
 def test_a_record_that_ends_the_connection_is_set_aside_and_all_others_arrive_once(tmp_path: Path, how: str) -> None:
     async def work() -> None:
-        sink, event_log = Judging(lambda number: how if number == 7 else ""), Told()
+        sink, event_log = Judging(lambda number: how if number == 7 else ""), RecordedEvents()
         async with delivering(tmp_path, sink, stored=mixed(30, 7), events=event_log) as (delivery, spool, _):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (29, 1, 1)
@@ -52,7 +52,7 @@ def test_a_record_that_ends_the_connection_is_set_aside_and_all_others_arrive_on
 
 def test_no_record_is_set_aside_while_a_sink_accepts_nothing(tmp_path: Path) -> None:
     async def work(how: str) -> None:
-        sink, event_log = Judging(lambda _: how), Told()
+        sink, event_log = Judging(lambda _: how), RecordedEvents()
         async with delivering(tmp_path / how, sink, stored=mixed(30, 3), events=event_log) as (delivery, spool, _):
             await until(lambda: sink.opened > 40)
             assert (delivery.progress.state, spool.refused, spool.undelivered("one")) == ("away", 0, 30)
@@ -109,7 +109,7 @@ def test_without_acknowledgements_the_failing_record_is_found_among_the_others(t
 
 def test_the_next_failing_record_of_a_series_is_set_aside_at_once(tmp_path: Path) -> None:
     async def work() -> None:
-        sink, event_log = Judging(lambda number: "" if float(number) % 12 else "cut"), Told()
+        sink, event_log = Judging(lambda number: "" if float(number) % 12 else "cut"), RecordedEvents()
         async with delivering(tmp_path, sink, stored=mixed(145, 12), events=event_log) as (delivery, spool, clock):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, spool.refused) == (133, 12)
@@ -143,7 +143,7 @@ def test_a_series_that_is_accepted_again_is_tried_as_any_other(tmp_path: Path) -
 
 def test_a_record_deferred_repeatedly_is_set_aside_while_others_are_accepted(tmp_path: Path) -> None:
     async def work() -> None:
-        sink, event_log = Judging(lambda number: "" if float(number) % 7 else "later"), Told()
+        sink, event_log = Judging(lambda number: "" if float(number) % 7 else "later"), RecordedEvents()
         async with delivering(tmp_path, sink, stored=mixed(30, 7), events=event_log) as (delivery, spool, _):
             await until(lambda: spool.undelivered("one") == 0)
             assert (delivery.progress.delivered, spool.refused) == (26, 4)
@@ -157,7 +157,7 @@ def test_a_record_deferred_repeatedly_is_set_aside_while_others_are_accepted(tmp
 
 def test_a_reason_is_reported_once_and_again_after_an_hour_without_it(tmp_path: Path) -> None:
     async def work() -> None:
-        sink, event_log = Judging(lambda _: "never"), Told()
+        sink, event_log = Judging(lambda _: "never"), RecordedEvents()
         async with delivering(tmp_path, sink, stored=50, events=event_log) as (_, spool, clock):
             await until(lambda: spool.refused == 50)
             # The reasons differ only in a number, so they count as one reason.
@@ -184,7 +184,7 @@ def refused(spool: Spool, count: int) -> bool:
 def test_many_different_reasons_do_not_become_many_events(tmp_path: Path) -> None:
     async def work() -> None:
         reasons = [{0: f"because of {letter}"} for letter in "abcdefghij"]
-        sink, event_log = Scripted(*(lambda _, reason=reason: reason for reason in reasons)), Told()
+        sink, event_log = Scripted(*(lambda _, reason=reason: reason for reason in reasons)), RecordedEvents()
         async with delivering(tmp_path, sink, events=event_log) as (_, spool, _):
             for number in range(1, 11):
                 await put(spool, number, number)
@@ -197,7 +197,7 @@ def test_many_different_reasons_do_not_become_many_events(tmp_path: Path) -> Non
 def test_an_outage_of_a_minute_and_its_end_are_events(tmp_path: Path) -> None:
     async def work() -> None:
         # 1 + 2 + 4 + 8 s with jitter: too short for an event.
-        sink, event_log = Scripted(unreachable=4), Told()
+        sink, event_log = Scripted(unreachable=4), RecordedEvents()
         async with delivering(tmp_path, sink, stored=1, events=event_log) as (delivery, spool, clock):
             await until(lambda: delivery.progress.state == "online")
             assert sum(clock.slept) < LONG_OUTAGE

@@ -127,6 +127,8 @@ def test_registers_that_contradict_each_other_leave_the_split_unknown(tmp_path: 
     site.run(10)
     assert isnan(site.row()["roof"])
     assert isnan(site.row()["store"])
+    assert site.number("load_power") == pytest.approx(7000.0)  # the busbar gives 10 kW, and the terminal draws 3
+    assert isnan(site.number("emission_intensity"))
     assert site.events("roof").count("hybrid registers contradict") == 1
     shows(site, -3.0, 0.0, -2.8)
     site.run(10)
@@ -134,7 +136,7 @@ def test_registers_that_contradict_each_other_leave_the_split_unknown(tmp_path: 
     assert site.events("roof")[-1] == "hybrid registers agree"
 
 
-def test_an_unknown_battery_leaves_pv_and_battery_unknown(tmp_path: Path) -> None:
+def test_an_unknown_battery_leaves_pv_and_battery_unknown_and_the_load_known(tmp_path: Path) -> None:
     site = WiredSite(tmp_path, METER, HUAWEI[0])
     site.shows("incomer", active_power_total=2000.0)
     wake(site)
@@ -143,9 +145,60 @@ def test_an_unknown_battery_leaves_pv_and_battery_unknown(tmp_path: Path) -> Non
     assert site.row()["roof"] == pytest.approx(7800.0)
     assert site.row()["roof battery"] == pytest.approx(-3000.0)
     shows(site, 4.8, 8.0, nan)
-    site.run(3)
+    site.run(7)
     assert isnan(site.row()["roof"])
     assert isnan(site.row()["roof battery"])
+    assert site.number("load_power") == pytest.approx(6800.0)
+    for name in ("pv_power", "battery_charge_power", "battery_discharge_power", "emission", "battery_intensity"):
+        assert isnan(site.number(name)), name
+    assert site.number("coverage") == pytest.approx(1 / 3)
+    assert site.events("") == []  # the load is known
+
+
+def test_an_implausible_battery_leaves_the_split_unknown_and_the_load_known(tmp_path: Path) -> None:
+    """METHOD-SITE 10: a DC power above 3 x rated power is absent; T of 4.8 kW is told, and the load is 2 + 4.8 kW."""
+    site = WiredSite(tmp_path, METER, device("roof", "pv", "huawei_sun2000", 503, 'rated_power = "5 kW"'))
+    site.shows("incomer", active_power_total=2000.0)
+    wake(site)
+    shows(site, 4.8, 8.0, -300.0)
+    site.run(7)
+    assert site.quality("roof") == "implausible"
+    assert "implausible value" in site.events("roof")
+    assert site.number("load_power") == pytest.approx(6800.0)
+    assert isnan(site.number("pv_power"))
+    assert isnan(site.number("emission_intensity"))
+    assert site.number("unaccounted_energy") == pytest.approx(-4800.0 / 3600)
+    assert site.events("") == []
+
+
+def test_a_pv_power_that_is_absent_for_a_moment_leaves_the_split_unknown(tmp_path: Path) -> None:
+    """METHOD-SITE 8.2: the rows "P unknown" are for maps without a register."""
+    site = WiredSite(tmp_path, METER, HUAWEI[0])
+    site.shows("incomer", active_power_total=2000.0)
+    wake(site)
+    site.shows("roof", active_power_total=4800.0, dc_power=nan, battery_power=-3000.0)
+    site.run(3)
+    assert isnan(site.number("pv_power"))
+    assert isnan(site.number("battery_charge_power"))
+    assert site.number("load_power") == pytest.approx(6800.0)
+    shows(site, 4.8, 8.0, -3.0)
+    site.run(3)
+    assert site.number("pv_power") == pytest.approx(7800.0)
+
+
+def test_strings_without_a_power_at_night_are_asleep_and_the_split_is_known(tmp_path: Path) -> None:
+    """METHOD-SITE 9.2: the map calls the inverter silent at night, and the last PV power was low: P is 0."""
+    site = WiredSite(tmp_path, METER, device("roof", "pv", "sma_native", 503))
+    site.shows("incomer", active_power_total=1000.0)
+    for strings in (8000.0, 100.0):
+        site.shows("roof", dc_power_1=strings, dc_power_2=0.0, dc_power_3=0.0)
+        site.shows("roof", active_power_total=4750.0, battery_power_discharge=5000.0, battery_power_charge=0.0)
+        site.run(2)
+    site.shows("roof", dc_power_1=nan, dc_power_2=nan, dc_power_3=nan)
+    site.run(3)
+    assert site.number("battery_discharge_power") == pytest.approx(4750.0)
+    assert site.number("pv_power") == 0.0
+    assert site.number("coverage") == 1.0
 
 
 def test_a_battery_that_does_not_answer_is_known_by_its_inverter(tmp_path: Path) -> None:
@@ -225,6 +278,13 @@ def test_a_hybrid_behind_a_sub_meter_counts_with_its_terminal(tmp_path: Path) ->
     assert site.row()["hall"] == pytest.approx(6800.0)
     assert site.number("load_power") == pytest.approx(6800.0)
     assert site.number("residual_power") == pytest.approx(0.0, abs=1e-6)
+    # also while the split is unknown: the store is silent for the inverter, too
+    site.shows("roof", battery_power=nan)
+    site.shows("store", battery_power=nan)
+    site.run(3)
+    assert isnan(site.number("pv_power"))
+    assert site.row()["hall"] == pytest.approx(6800.0)
+    assert site.number("residual_power") == pytest.approx(0.0, abs=1e-6)
 
 
 def test_counters_and_what_was_learned_survive_a_restart(tmp_path: Path) -> None:
@@ -254,7 +314,7 @@ def test_counters_and_what_was_learned_survive_a_restart(tmp_path: Path) -> None
     asyncio.run(life(second, 40))
     assert isnan(second.row()["roof"])  # the battery moved in the life before: now it is unknown
     late = [record for record in second.records if record.series.kind == "late"]
-    assert second.events("") == ["load unknown"]
+    assert second.events("") == []  # the terminal is known, so the load is
     assert late
     booked = 0.0
     for record in {record.time: record for record in late}.values():  # one of each quarter of an hour
@@ -315,3 +375,14 @@ def test_groups_have_all_energy_of_a_gap_when_the_counters_have_told_it(tmp_path
     for group, power in (("industry", 45.0), ("building", 5.0)):
         assert quarter[f"{group}_energy"] == pytest.approx(1e3 * power * 895 / 3600, rel=0.001), group
     assert quarter["rest_energy"] == pytest.approx(0.0, abs=10.0)
+
+
+def test_a_terminal_that_is_the_sum_of_pv_and_battery_is_estimated(tmp_path: Path) -> None:
+    """The fourth row of METHOD-SITE 8.2: T = P + B."""
+    site = WiredSite(tmp_path, METER, device("roof", "pv", "sofar_hyd_legacy", 503))
+    site.shows("incomer", active_power_total=1000.0)
+    site.shows("roof", dc_power=2000.0, battery_power=3000.0)
+    site.run(3)
+    assert site.number("load_power") == pytest.approx(6000.0)
+    assert site.quality("roof") == "estimated"
+    assert site.quality("incomer") == "good"

@@ -70,7 +70,7 @@ def test_a_reading_waits_for_the_clock_and_gets_the_time_at_which_it_was_made(tm
 
 def test_a_silent_device_is_lost_once_and_back_with_its_next_reading(tmp_path: Path) -> None:
     plant = Plant(tmp_path, {"incomer": "grid"}, NOON)
-    first, presence = stages(plant), DevicePresence(tuple(plant.sources.values()))
+    first, presence = stages(plant), DevicePresence(tuple(plant.sources.values()), lambda *_: False)
     assert presence.advance(NOON, 0.0) == ([], [])
     plant.clock.go(3.5)  # more than three intervals of a second
     (record,), occurrences = presence.advance(plant.clock.now, 3.5)

@@ -78,6 +78,7 @@ def stored_plant(folder: Path, minutes: int = 200, *, pause: float = 0.0, **more
         await restarted.spool.open()
         await restarted.site.restore()
         run(restarted, minutes - minutes // 2, 2)
+        await restarted.settle()  # the quarters of a long pause are computed in steps, after the tick
         await restarted.spool.close()
         return restarted
 

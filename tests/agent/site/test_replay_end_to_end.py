@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import Bucket
 from tests.support.command_runs import wattgram
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, Heard, subscriber, wait_for
+from tests.support.servers import Broker, ReceivedMessages, subscriber, wait_for
 from tests.support.topics import METER
 
 TICKS = "SELECT * FROM emission WHERE \"window\" = 'tick'"
@@ -27,7 +27,7 @@ def database(bucket: Bucket) -> str:
     return f'url = "{bucket.write.url}"\norg = "plant"\nbucket = "{bucket.name}"\ntoken = {{ file = "token" }}'
 
 
-def emissions(received: Heard) -> list[dict[str, Any]]:
+def emissions(received: ReceivedMessages) -> list[dict[str, Any]]:
     return [json.loads(payload) for topic, payload in received.messages() if topic == "wattgram/works/emission"]
 
 

@@ -13,6 +13,9 @@ from wattgram.accounts.books import Books
 from wattgram.accounts.checkpoint_text import state_of
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
+from wattgram.accounts.instant_rows import StoredLate
+from wattgram.accounts.late_energy import Span
+from wattgram.accounts.late_price import text_of
 from wattgram.base.clock import NS
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.grid_table import GridConfig
@@ -94,8 +97,10 @@ def test_late_energy_is_stored_with_its_instant(tmp_path: Path) -> None:
     results = Results(tmp_path)
     results.hour()
     results.stages.advance(InstantFlows(HOUR + 74 * MINUTE, results.row(nan, 840.0)))  # a gap of 14 min
-    late = (HOUR + 75 * MINUTE, results.row(0.0, 840.0, 14e3))
-    gaps = SettledGaps(rows=(late,), booked=(late,))
+    late = StoredLate(
+        HOUR + 75 * MINUTE, results.row(0.0, 840.0, 14e3), text_of((Span(HOUR + 60 * MINUTE, HOUR + 74 * MINUTE),))
+    )
+    gaps = SettledGaps(rows=(late,), booked=((late.time, late.row),))
     records, _ = results.stages.advance(InstantFlows(HOUR + 75 * MINUTE, results.row(60e3, 60.0, 1000.0), gaps=gaps))
     assert kinds(records) == ["instant", "late", "emission tick", "emission 15m"]
     assert records[3]["load_energy"] == pytest.approx(15_000.0)  # 60 kW x 15 min

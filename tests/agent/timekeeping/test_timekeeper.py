@@ -8,14 +8,14 @@ import pytest
 from wattgram.base.clock import MS, NS
 from wattgram.timekeeping.timekeeper import Timekeeper
 
-from tests.support.clocked_sites import Led, Server
+from tests.support.clocked_sites import Server, SteeredClock
 
 NOON = int(datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()) * NS
 DAY = 86400.0
 
 
-def timekeeper_at(*, keeps: bool, uptime: float = 1e6, time: int = NOON) -> tuple[Timekeeper, Led, Server]:
-    clock = Led(time)
+def timekeeper_at(*, keeps: bool, uptime: float = 1e6, time: int = NOON) -> tuple[Timekeeper, SteeredClock, Server]:
+    clock = SteeredClock(time)
     server = Server(clock, keeps=keeps, uptime=uptime)
     timekeeper = Timekeeper(clock, server)
     timekeeper.check_clock()
@@ -30,7 +30,7 @@ def test_a_monotonic_moment_is_stamped_by_the_present_wall_clock() -> None:
     assert timekeeper.timestamp(4.0004) == NOON + 4 * NS - 3600 * NS  # in whole ms
 
 
-class StoppedProcess(Led):
+class StoppedProcess(SteeredClock):
     """A clock that is read by a process which is stopped for 6 ms before one of the calls, as on a busy machine."""
 
     def __init__(self, call: int) -> None:

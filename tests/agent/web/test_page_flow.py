@@ -9,7 +9,15 @@ from playwright.sync_api import Browser, expect
 
 from tests.support.browser import Opened, browser, opened, page_on
 from tests.support.page_view import HOSTILE, FixedView, flow, served
-from tests.support.wired_pages import SITES, hybrid_site, incomers_site, large_site, silent_site, state
+from tests.support.wired_pages import (
+    SITES,
+    connections_site,
+    hybrid_site,
+    incomers_site,
+    large_site,
+    silent_site,
+    state,
+)
 
 __all__ = ["browser", "opened"]
 
@@ -96,15 +104,15 @@ def test_unknown_has_a_dash_and_its_reason_and_asleep_is_no_zero(opened: Opened)
         [0, "roof-east", "4.80 kW", "in", "hybrid inverter"],
         [1, "PV strings", "8.00 kW", "in", "DC"],
         [1, "store-east", "—", "unknown", "no power value"],
-        [0, "shed", "—", "unknown", "its registers contradict each other · hybrid inverter"],
-        [1, "PV strings", "0 kW", "still", "DC"],
-        [1, "store-shed", "0 kW", "still", "DC"],
+        [0, "shed", "3.00 kW", "out", "registers contradict each other · hybrid inverter, taking power"],
+        [1, "PV strings", "—", "unknown", "registers contradict each other"],
+        [1, "store-shed", "—", "unknown", "registers contradict each other"],
         [0, "hall", "30.0 kW", "out", "from the energy counter"],
         [0, "Not sub-metered", "—", "unknown", "the load is unknown"],
     ]
     assert opened.text("#flow-totals").split("\n") == ["Site load", "—", "Solar", "—", "Battery", "—"]
-    assert opened.text("#flow-remark") == "Load unknown because of: roof-west, store-east, shed."
-    assert opened.text("#difference") == "No data — unknown: roof-west, store-east, shed."
+    assert opened.text("#flow-remark") == "Load unknown because of: roof-west."
+    assert opened.text("#difference") == "No data — unknown: roof-west."
     assert "0 kW" not in opened.text("#flow-totals")
 
 
@@ -119,6 +127,25 @@ def test_each_incomer_is_a_source_of_its_own(opened: Opened) -> None:
         [0, "Factory", "85.0 kW", "out", ""],
     ]
     assert opened.text("#flow-totals").split("\n") == ["Site load", "85.0 kW", "Grid", "85.0 kW", "imported"]
+
+
+@DESK
+def test_incomers_with_busbars_of_their_own_are_not_joined(opened: Opened) -> None:
+    opened.show(**connections_site())
+    assert rows(opened) == [
+        [0, "west", "100.0 kW", "in", "imported"],
+        [1, "press", "90.0 kW", "out", ""],
+        [0, "east", "40.0 kW", "out", "exported"],
+        [1, "roof", "50.0 kW", "in", ""],
+        [1, "office", "8.00 kW", "out", ""],
+        [0, "Not sub-metered", "12.0 kW", "out", ""],
+    ]
+    busbar = "element => getComputedStyle(element).borderTopColor"
+    assert opened.page.locator("#flow").evaluate(busbar) == "rgba(0, 0, 0, 0)"
+    # METHOD-SITE 8.4: import and export of the site are sums, and are not netted.
+    assert opened.text("#flow-totals").split("\n") == [
+        "Site load", "110.0 kW", "Grid", "100.0 kW", "imported, 40.0 kW exported", "Solar", "50.0 kW",
+    ]  # fmt: skip
 
 
 @DESK

@@ -35,6 +35,7 @@ export class Flow {
     if (structure !== this.structure) this.#build(nodes);
     this.structure = structure;
     const largest = Math.max(1, ...nodes.map((node) => Math.abs(node.watts ?? 0)));
+    this.tree.classList.toggle("apart", now.grid?.netting === "connection");
     nodes.forEach((node, index) => update(this.rows[index], node, largest));
     const totals = totalsOf(now, nodes);
     if (totals.map(({ kind }) => kind).join() !== [...this.totals.children].map((child) => child.className).join()) {

@@ -7,7 +7,7 @@ const KINDS = { wind: "generator", hydro: "generator", genset: "generator", chp:
 const CONSUMERS = ["load", "ev"];
 const LOUD = 50; // W, from which on a direction has a word
 
-// Node: id, above (id, "" for the busbar), kind, consumer, label, watts in the role's direction (null: unknown),
+// Node: id, above (id, "" for the busbar), kind, consumer, part (of a hybrid), label, watts in the role's direction (null: unknown),
 // asleep, faulty (unknown, or something is wrong), notes.
 export function nodesOf(now) {
   const wiring = now.wiring ?? [];
@@ -22,6 +22,7 @@ export function nodesOf(now) {
       kind: KINDS[flow.role] ?? flow.role,
       role: flow.role,
       consumer: CONSUMERS.includes(flow.role),
+      part: hybrid !== null,
       label: labelOf(flow, hybrid),
       watts,
       asleep: flow.basis === "asleep",
@@ -32,16 +33,18 @@ export function nodesOf(now) {
   return nodes.length ? [...nodes, restOf(now.emission ?? {}, nodes)] : nodes;
 }
 
-// Labels of the sources and sinks whose flows leave the load unknown.
+// Labels of the sources and sinks whose flows leave the load unknown: a hybrid is known by its terminal.
 export function unknownOf(nodes) {
-  return nodes.filter((node) => !node.consumer && node.faulty).map((node) => node.label);
+  return nodes.filter((node) => !node.consumer && !node.part && node.watts === null).map((node) => node.label);
 }
 
 // Totals beside the busbar: the load, and each kind whose total is not the flow of a single node.
 export function totalsOf(now, nodes) {
   const balance = now.emission ?? {};
   const net = (gain, loss) => (isNumber(gain) && isNumber(loss) ? gain - loss : null);
-  const grid = net(balance.grid_import_power, balance.grid_export_power);
+  const both = balance.grid_import_power >= LOUD && balance.grid_export_power >= LOUD; // of incomers that nothing joins
+  const grid = both ? balance.grid_import_power : net(balance.grid_import_power, balance.grid_export_power);
+  const exported = both ? t("flow.both", { power: power(balance.grid_export_power) }) : "";
   const battery = net(balance.battery_discharge_power, balance.battery_charge_power);
   const several = (kind) => {
     const found = nodes.filter((node) => node.kind === kind);
@@ -49,7 +52,7 @@ export function totalsOf(now, nodes) {
   };
   return [
     { kind: "used", watts: balance.load_power, note: "" },
-    { kind: "grid", watts: grid, note: direction(grid, "flow.imported", "flow.exported") },
+    { kind: "grid", watts: grid, note: exported || direction(grid, "flow.imported", "flow.exported") },
     { kind: "pv", watts: balance.pv_power, note: "" },
     { kind: "generator", watts: balance.generation_power, note: "" },
     { kind: "battery", watts: battery, note: direction(battery, "flow.discharging", "flow.charging") },

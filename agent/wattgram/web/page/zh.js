@@ -77,6 +77,7 @@ export default {
   "flow.stringsOf": "{name} 光伏组串",
   "flow.imported": "购电",
   "flow.exported": "上网",
+  "flow.both": "购电，另上网 {power}",
   "flow.discharging": "放电",
   "flow.charging": "充电",
   "flow.taking": "混合逆变器，正在取电",
