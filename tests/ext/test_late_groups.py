@@ -14,9 +14,9 @@ from tests.support.account_rows import CHONGQING, details, step, unpack
 QUARTER = 900.0
 
 
-def metered(*roles: str, groups: Sequence[str], **more: Sequence[int]) -> Accounts:
+def metered(*roles: str, groups: Sequence[str], busbars: Sequence[int] | None = None) -> Accounts:
     """Return accounts with counters, groups of sub-meters and one window."""
-    return Accounts(roles, [0.0] * len(roles), columns=["energy"], windows=1, groups=groups, **more)
+    return Accounts(roles, [0.0] * len(roles), columns=["energy"], windows=1, groups=groups, busbars=busbars)
 
 
 def late(accounts: Accounts, *energies: float, seconds: float = 0.0, unknown: Sequence[int] = ()) -> None:

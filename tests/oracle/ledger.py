@@ -238,7 +238,7 @@ class Ledger:
             heats = device.role == "fuel" and not device.feeds
             burnt[heats] += (flow.plus or ZERO) * rate * hours
             known[heats] &= flow.plus is not None
-        self.fuel.append(Fuel(left, right, *burnt, *known))
+        self.fuel.append(Fuel(left, right, burnt[0], burnt[1], known[0], known[1]))
 
     def run(self, busbar: str, left: Number, right: Number, hours: Fraction) -> Run:
         """Return the energies of a piece; what is not known is left out, and the state says so."""

@@ -174,8 +174,11 @@ def undecided(day: Day) -> bool:
 
 
 def split_by_registers(site: Site) -> Iterator[str]:
-    """Yield the batteries of hybrids with a register of P: without one, B decides how long P holds."""
-    for device in site.devices:
+    """Yield the batteries of hybrids with a register of P: without one, B decides how long P holds.
+
+    None of several busbars: the oracle prices a busbar alone, and the site's carbon is unknown when a busbar's is.
+    """
+    for device in site.devices if len(site.busbars()) == 1 else ():
         hybrid = site.hybrid_of(device)
         if hybrid is not None and hybrid.terminal is not None and hybrid.terminal.dc == "pv":
             yield device.name

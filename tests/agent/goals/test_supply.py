@@ -99,6 +99,7 @@ def test_the_share_of_good_voltages_and_the_availability() -> None:
     assert found(finding).value == pytest.approx(99.838, abs=5e-4)
     assert extra(finding, "availability") == pytest.approx(99.8611, abs=5e-5)
     assert found(finding).coverage == 1.0
+    assert extra(finding, "not observed") == pytest.approx(0.0)
     assert found(finding).inputs[-1].value == 400.0
     target = VOLTAGE.target(month(days), site())
     assert target is not None
@@ -109,6 +110,15 @@ def test_a_meter_with_readings_for_half_of_the_time_has_a_coverage_of_half() -> 
     half = DeviceDay(slots=216.0, slots_good=216.0, supplied=43200.0, observed=43200.0)
     finding = found(VOLTAGE.find(month(each(FIRST, 30, {"incomer": half})), site(devices=[GRID])))
     assert (finding.value, finding.coverage) == (100.0, 0.5)
+
+
+def test_the_time_of_a_silent_meter_is_told_beside_the_availability() -> None:
+    # two incomers; the meter of the second is silent for 18 of 24 h, as its own supply fails with the incomer's
+    full = DeviceDay(slots=432.0, slots_good=432.0, supplied=FULL, observed=FULL)
+    part = DeviceDay(slots=108.0, slots_good=108.0, supplied=FULL / 4, observed=FULL / 4)
+    devices = [GRID, meter("west", "grid")]
+    finding = VOLTAGE.find(month(each(FIRST, 30, {"incomer": full, "west": part})), site(devices=devices))
+    assert (extra(finding, "availability"), extra(finding, "not observed")) == pytest.approx((100.0, 37.5))
 
 
 def test_a_meter_without_voltages_has_no_value() -> None:

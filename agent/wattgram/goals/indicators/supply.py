@@ -48,7 +48,8 @@ def power_factor(stretch: Stretch, facility: Facility) -> IndicatorValue:
 def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """Return the share of 10-minute means of the phase voltages within 7 % of the nominal voltage, % (METHOD 6.3, B13).
 
-    Secondary value: AV = t_supplied / t_total, %. Both cover all incomers.
+    Secondary values: AV = t_supplied / t_observed, %, and the share of the time without a voltage, %: a meter that the
+    incomer itself supplies is silent in an outage, so AV then says nothing about this time. All cover all incomers.
     """
     names = _incomers(facility)
     slots = _sum(stretch, names, lambda day: day.slots)
@@ -68,7 +69,12 @@ def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
         value,
         (Input("10-minute means", slots, "1", source), Input("10-minute means within 7 %", good, "1", source), nominal),
         f"{shown(good)} / {shown(slots)} x 100 = {shown(value)} %",
-        (SecondaryValue("availability", 100.0 * supplied / observed, "%"),) if observed > 0.0 else (),
+        (
+            SecondaryValue("availability", 100.0 * supplied / observed, "%"),
+            SecondaryValue("not observed", 100.0 * (1.0 - _observed_share(stretch, names)), "%"),
+        )
+        if observed > 0.0
+        else (),
         min(_time_share(stretch, name, lambda day: day.observed) for name in names),
     )
 
@@ -87,6 +93,11 @@ def _sum(stretch: Stretch, names: list[str], quantity: Callable[[DeviceDay], flo
 def _time_share(stretch: Stretch, name: str, seconds: Callable[[DeviceDay], float]) -> float:
     """Return the share of the elapsed time for which a quantity of a device was measured."""
     return min(1.0, stretch.device(name, seconds) / stretch.elapsed) if stretch.elapsed else 0.0
+
+
+def _observed_share(stretch: Stretch, names: list[str]) -> float:
+    """Return the share of the elapsed time of all incomers with a voltage."""
+    return sum(_time_share(stretch, name, lambda day: day.observed) for name in names) / len(names)
 
 
 def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
