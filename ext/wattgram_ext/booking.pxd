@@ -1,5 +1,5 @@
 # cython: language_level=3, cdivision=True
-"""Book an interval's carbon in its row and in the sums: inventories, groups, certificates; METHOD 4.8 to 4.10."""
+"""Book an interval's carbon in its row and in the sums: inventories and certificates; METHOD 4.8 to 4.10."""
 
 from libc.math cimport isnan
 
@@ -55,19 +55,6 @@ cdef struct OpenCharge:  # of it: what a pool of such a busbar was charged with;
     double carbon        # g
     double clean         # Wh
     double own           # Wh
-
-
-cdef inline void book_groups(Sums *totals, double hours, const double *groups, double used, const Parcel *load) noexcept nogil:
-    """Book the groups' use, W, as a part of a load of `used` W: their energy has the load's mix."""
-    cdef double energy
-    cdef double carbon = load.carbon / used if used > 0 else 0.0
-    cdef double own = load.own / used if used > 0 else 0.0
-    cdef int i
-    for i in range(GROUP_COUNT):
-        energy = groups[i] * hours
-        add(totals, SUM_GROUP_ENERGY + i, energy)
-        add(totals, SUM_GROUP_EMISSION + i, energy * carbon)
-        add(totals, SUM_GROUP_OWN + i, energy * own)
 
 
 cdef inline double match(Sums *totals, const Sums *hour, double offered, double imported) noexcept nogil:
@@ -345,15 +332,6 @@ cdef inline void book(
         certify(totals, hour)
 
 
-cdef inline void book_open_groups(Sums *totals, double hours, const Flows *flows, bint unpriced) noexcept nogil:
-    """Book the groups' use while there is no load, or, `unpriced`, a load of the site without a mix."""
-    cdef int i
-    for i in range(GROUP_COUNT):
-        add(totals, SUM_GROUP_ENERGY + i, flows.groups[i] * hours)
-        if not unpriced:
-            add(totals, SUM_GROUP_OPEN + i, flows.groups[i] * hours)
-
-
 cdef inline bint tells(const Open *open, const Flows *flows, int flow) noexcept nogil:
     """Return whether late energy makes a flow known for the whole time without a load."""
     return flows.known[flow] and not (
@@ -450,27 +428,6 @@ cdef inline void gain_unpriced(
     gained[SUM_CHARGE_CARBON] += shares.charge.carbon
     gained[SUM_UNACCOUNTED] += surplus - max(load, 0.0)
     gained[SUM_UNACCOUNTED_CARBON] += carbon_of(late) - shares.charge.carbon
-
-
-cdef inline void book_unpriced_groups(Sums *totals, const OpenBusbar *open, const Flows *flows) noexcept nogil:
-    """Book the groups' use of a busbar, Wh, as a part of a load without a mix."""
-    cdef int i
-    for i in range(GROUP_COUNT):
-        add(totals, SUM_GROUP_ENERGY + i, flows.groups[i])
-        add(totals, SUM_GROUP_OPEN + i, -open.groups[i])
-
-
-cdef inline void book_settled_groups(
-    Sums *totals, const OpenBusbar *open, const Flows *flows, const Shares *shares, double load
-) noexcept nogil:
-    """Book the groups' use of a busbar, Wh, as a part of the load that is known now."""
-    cdef double groups[GROUP_COUNT]
-    cdef int i
-    for i in range(GROUP_COUNT):
-        groups[i] = flows.groups[i] + open.groups[i]
-        add(totals, SUM_GROUP_ENERGY + i, -open.groups[i])
-        add(totals, SUM_GROUP_OPEN + i, -open.groups[i])
-    book_groups(totals, 1.0, groups, load, &shares.load)
 
 
 cdef inline void settle(

@@ -21,14 +21,16 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from .booking cimport (
-    Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_groups, book_open_groups, book_settled_groups,
-    book_unpriced_groups, book_unsettled, exchanged, gain, gain_settled, gain_unpriced, gain_unpriced_load, hold, keep_busbar,
-    keep_charge, release, settle,
+    Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_unsettled, exchanged, gain, gain_settled, gain_unpriced,
+    gain_unpriced_load, hold, keep_busbar, keep_charge, release, settle,
 )
 from .busbars cimport Draw, Lane, append, joined_flows, joined_shares
 from .channels cimport (
     BATTERY, CHP, GRID, KIND_COUNT, METERS, NOISE, PV, ROUNDING, TERMINAL, BatteryGroup, Channels, Flows, Row, Seen,
     balance, count, flows, judge, tell, told,
+)
+from .group_use cimport (
+    Quarter, book_groups, book_open_groups, book_settled_groups, book_unpriced_groups, book_waiting_groups, keep_quarter,
 )
 from .old_state cimport (
     OLD_HEADER, VERSION, VERSION_BALANCED, VERSION_ONE, VERSION_OPEN, OldOpen, part_of_charge, part_of_stock,
@@ -167,6 +169,7 @@ cdef class Accounts:
     cdef Header *header
     cdef Stock *stores             # of each pool
     cdef Trips *trips              # of each pool
+    cdef Quarter *quarters         # of each busbar
     cdef Open *open
     cdef Held *held
     cdef OpenBusbar *open_sides    # of each busbar
@@ -280,7 +283,7 @@ cdef class Accounts:
         self.draws = <Draw *> calloc(self.pools, sizeof(Draw))
         self.block_size = (
             sizeof(Header) + self.pools * (sizeof(Stock) + sizeof(Trips) + sizeof(OpenCharge)) + sizeof(Open)
-            + sizeof(Held) + self.busbars * sizeof(OpenBusbar) + (1 + self.windows) * sizeof(Sums)
+            + sizeof(Held) + self.busbars * (sizeof(Quarter) + sizeof(OpenBusbar)) + (1 + self.windows) * sizeof(Sums)
             + self.channels * sizeof(double)
         )
         self.block = <char *> calloc(1, self.block_size)
@@ -293,7 +296,8 @@ cdef class Accounts:
         self.header = <Header *> self.block
         self.stores = <Stock *> (self.header + 1)
         self.trips = <Trips *> (self.stores + self.pools)
-        self.open = <Open *> (self.trips + self.pools)
+        self.quarters = <Quarter *> (self.trips + self.pools)
+        self.open = <Open *> (self.quarters + self.busbars)
         self.held = <Held *> (self.open + 1)
         self.open_sides = <OpenBusbar *> (self.held + 1)
         self.open_charges = <OpenCharge *> (self.open_sides + self.busbars)
@@ -475,7 +479,7 @@ cdef class Accounts:
             if row.seconds > 0:
                 note_flows(self.trips + i, pool.charge * row.hours, pool.discharge * row.hours)
             self.draws[i].drawn = delivery(
-                self.stores + i, self.trips + i, pool.discharge, row.hours, self.discharging(i), row.grid, row.grid_clean
+                self.stores + i, self.trips + i, pool.discharge, row.hours, self.discharging(i), row.official, row.grid_clean
             )
             append(&result, &self.draws[i].drawn.parcel)
         return result
@@ -519,7 +523,8 @@ cdef class Accounts:
             if not stock.opened > 0:
                 add(
                     self.totals, SUM_OPENING,
-                    open_stock(stock, self.batteries + pool, soc, row.grid, row.grid_clean) * row.grid,
+                    open_stock(stock, self.trips + pool, self.batteries + pool, soc, row.official, row.grid_clean)
+                    * row.official,
                 )
             elif row.seconds > 0:
                 lost += correct(stock, self.batteries + pool, soc, row.seconds)
@@ -678,6 +683,12 @@ cdef class Accounts:
                 book_groups(self.totals, row.hours, lane.moved.groups, lane.moved.load, &lane.shares.load)
             elif self.sides[i].grouped:
                 book_open_groups(self.totals, row.hours, &lane.moved, unpriced)
+            if self.sides[i].grouped:
+                keep_quarter(
+                    self.quarters + i, row, lane.moved.load, &lane.shares.load, priced or unpriced, priced,
+                    kept and lane.balanced and not lane.moved.hidden, kept,
+                    lane.seen.meters < count(self.sides + i, METERS, METERS + GROUP_COUNT),
+                )
             if kept and lane.balanced and not lane.moved.hidden:
                 hold(self.held, row, &lane.moved, &lane.shares)
             elif kept:
@@ -830,7 +841,8 @@ cdef class Accounts:
         cdef const BatteryGroup *moved = self.sides.pools + pool
         note_flows(self.trips + pool, moved.charge, moved.discharge)
         self.draws[pool].drawn = delivery(
-            self.stores + pool, self.trips + pool, moved.discharge, 1.0, self.discharging(pool), row.grid, row.grid_clean
+            self.stores + pool, self.trips + pool, moved.discharge, 1.0, self.discharging(pool), row.official,
+            row.grid_clean,
         )
 
     cdef inline void settle_busbar(self, int busbar, double *gained) noexcept nogil:
@@ -852,7 +864,9 @@ cdef class Accounts:
             change, lane.load, gained,
         )
         if self.sides[busbar].grouped:
-            book_settled_groups(self.totals, self.open_sides + busbar, &lane.moved, &lane.shares, lane.load)
+            book_settled_groups(
+                self.totals, self.quarters + busbar, self.open_sides + busbar, &lane.moved, &lane.shares, lane.load
+            )
 
     cdef inline void settle_unpriced(self, int busbar, double *gained) noexcept nogil:
         """Gain the late energy of a busbar, and the load of a time in which the mix of the site was unknown."""
@@ -865,7 +879,9 @@ cdef class Accounts:
             &self.tariff, &lane.row, &lane.moved, lane.late, &lane.shares, lane.surplus, lane.load, gained
         )
         if self.sides[busbar].grouped:
-            book_unpriced_groups(self.totals, self.open_sides + busbar, &lane.moved)
+            book_unpriced_groups(
+                self.totals, self.quarters + busbar, self.open_sides + busbar, &lane.moved, lane.load
+            )
 
     cdef inline void charge_late(self, int busbar, bint kept) noexcept nogil:
         """Store the late charge of a busbar with its present share. kept: remember the charge for `settle`."""
@@ -894,7 +910,9 @@ cdef class Accounts:
         )
         gain(&self.tariff, row, &lane.moved, &lane.shares, lane.late, False, gained)
         if self.sides[busbar].grouped:
-            book_open_groups(self.totals, 1.0, &lane.moved, False)
+            book_waiting_groups(
+                self.totals, self.quarters + busbar, max(row.seconds - self.open.signal, 0.0), &lane.moved
+            )
         keep_busbar(self.open_sides + busbar, &lane.moved, lane.late, 1.0)
         if lane.moved.known[FLOW_IMPORT]:
             self.open_sides[busbar].partial_import = self.open_sides[busbar].partial_export = 0
@@ -1006,6 +1024,7 @@ cdef class Accounts:
         memcpy(self.sides.before, PyBytes_AS_STRING(before), powers)
 
     def abandon(self):
+        memset(self.quarters, 0, self.busbars * sizeof(Quarter))
         self.forget_open()
 
     def closed(self):

@@ -15,6 +15,7 @@ cdef extern from *:
     #define LEARNING_TRIPS 10     /* capacities charged before the round trip is learned; METHOD-SITE 9.6 */
     #define CONCENTRATED 2.0      /* METHOD 4.5: alarm above this multiple of the maximum */
     #define DILUTED 0.95          /* of the minimum: losses never lower an intensity */
+    #define LEAST_INTENSITY 1e-12 /* g/Wh: in the range of the charged intensities it stands for 0 */
     """
     const double TRACE
     const double ALMOST_EMPTY
@@ -23,6 +24,7 @@ cdef extern from *:
     const double LEARNING_TRIPS
     const double CONCENTRATED
     const double DILUTED
+    const double LEAST_INTENSITY
 
 
 cdef struct Stock:       # all doubles, none negative
@@ -104,7 +106,8 @@ cdef inline void note_flows(Trips *trips, double charged, double discharged) noe
 
 
 cdef inline void note_intensity(Trips *trips, double intensity) noexcept nogil:
-    """Extend the range of the intensities that were charged, g/Wh at the bus."""
+    """Extend the range of the intensities that were charged, g/Wh at the bus; 0 in both means that none was."""
+    intensity = max(intensity, LEAST_INTENSITY)
     if not trips.dearest > 0 and not trips.cheapest > 0:
         trips.cheapest = trips.dearest = intensity
     trips.cheapest = min(trips.cheapest, intensity)
@@ -117,7 +120,7 @@ cdef inline bint out_of_range(const Stock *stock, const Trips *trips, double eff
         return False
     return (
         stock.carbon > CONCENTRATED * trips.dearest * stock.energy
-        or stock.carbon < DILUTED * trips.cheapest * stock.energy * efficiency
+        or stock.carbon < DILUTED * (trips.cheapest - LEAST_INTENSITY) * stock.energy * efficiency
     )
 
 
@@ -127,16 +130,16 @@ cdef inline Delivery delivery(
     double power,
     double hours,
     double efficiency,
-    double grid,
+    double official,
     double grid_clean,
 ) noexcept nogil:
     """Return energy and carbon of a discharge of `power` W.
 
     Energy beyond the known stock carries the stock's last intensity (METHOD-SITE 9.6). Before the first stock, it
-    carries the grid's intensity inside the store, as METHOD's start value.
+    carries the official factor inside the store, the start value of METHOD 4.6.
     """
     cdef Delivery result
-    cdef Parcel outside = Parcel(1, grid, grid_clean, 0)     # per Wh inside the store
+    cdef Parcel outside = Parcel(1, official, grid_clean, 0)     # per Wh inside the store
     cdef double wanted = power * hours / efficiency
     cdef double known = 1.0 if stock.energy > 0 else 0.0
     cdef double per_energy = power / stock.energy if stock.energy > 0 else 0.0
@@ -223,17 +226,18 @@ cdef inline double rest(Stock *stock, const Battery *battery, double hours) noex
 
 
 cdef inline double open_stock(
-    Stock *stock, const Battery *battery, double soc, double grid, double grid_clean
+    Stock *stock, Trips *trips, const Battery *battery, double soc, double official, double grid_clean
 ) noexcept nogil:
-    """Apply the first known state of charge. Return the Wh of the opening stock, at the grid's intensity."""
+    """Apply the first known state of charge. Return the Wh of the opening stock, at the official factor (METHOD 4.6)."""
     cdef double missing = soc * battery.capacity - stock.energy
     if not missing > TRACE:
         stock.opened = 1.0 if stock.energy > 0 else 0.0
         return 0
     stock.energy += missing
-    stock.carbon += missing * grid
+    stock.carbon += missing * official
     stock.clean += missing * grid_clean
-    stock.dearest = max(stock.dearest, grid)
+    stock.dearest = max(stock.dearest, official)
+    note_intensity(trips, official)
     stock.opened = 1
     return missing
 

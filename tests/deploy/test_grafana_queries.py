@@ -179,6 +179,20 @@ def test_coverage_counts_the_time_without_any_record(stored: Stored) -> None:
     assert number(stored, "quality", "Coverage of the selected period", twice) == pytest.approx(expected / 2)
 
 
+def test_the_time_with_unknown_load_and_its_energy_are_told(stored: Stored) -> None:
+    # Wednesday from 2:01 to 2:59 roof-west is silent: 59 of the 60 minutes have no load, and 29.5 kWh are imported.
+    night = shown(at(WEDNESDAY, 1), at(WEDNESDAY, 4) - 1_000_000)
+    unknown = series(stored, "quality", "Time with unknown load", "unknown load", night)
+    assert len(unknown) == 12
+    assert sum(unknown.values()) / 12 == pytest.approx(59 / 180)
+    assert unknown[at(WEDNESDAY, 2.5)] == 1.0
+    assert unknown[at(WEDNESDAY, 1)] == 0.0
+    energy = series(stored, "quality", "Unaccounted energy by the hour", "unaccounted", night)
+    assert energy == {at(WEDNESDAY, 1): 0.0, at(WEDNESDAY, 2): 29.5e3, at(WEDNESDAY, 3): 0.0}
+    after = shown(week.END + HOUR, week.END + 2 * HOUR)  # without a record there is no bar
+    assert series(stored, "quality", "Time with unknown load", "unknown load", after) == {}
+
+
 def test_a_silent_device_is_seen_in_the_timeline_and_the_table(stored: Stored) -> None:
     silent = shown(at(WEDNESDAY, 8), at(WEDNESDAY, 10.5))
     last = {row["device"]: row for row in stored.panel(panel("quality", "Last reading of each device"), LAST, silent)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from math import nan
 
 import pytest
@@ -127,7 +128,7 @@ def test_what_was_discharged_before_the_first_charge_is_not_learned() -> None:
     accounts = Accounts(["grid", "battery"], [0, 0], learning=True)
     step(accounts, 0.0, 50e3, seconds=0)
     row = step(accounts, 0.0, 50e3)
-    assert row["battery_intensity"] == pytest.approx(558.1 / 0.85**0.5)  # METHOD 4.6: the grid's, inside the store
+    assert row["battery_intensity"] == pytest.approx(558.1 / 0.85**0.5)  # METHOD 4.6: K0 = S0 EF_off, inside the store
     cycles(accounts, 12, 100.0, 90.0)
     assert accounts.round_trip() == pytest.approx((0.9, 0.9))
 
@@ -150,3 +151,53 @@ def test_an_intensity_outside_the_range_of_the_charge_is_noticed() -> None:
     assert accounts.out_of_range()
     step(accounts, 0.0, 0.0, more=[0.475])
     assert not accounts.out_of_range()
+
+
+OFFICIAL = 558.1
+
+
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_first_discharge_has_the_official_factor_and_not_the_present_grid(learning: bool) -> None:
+    """METHOD 4.6: K0 = S0 EF_off. With the grid at 900 g/kWh, 10 kWh carry 5581 g over the efficiency."""
+    accounts = Accounts(["grid", "battery"], [0, 0], official_factor=OFFICIAL, windows=1, learning=learning)
+    step(accounts, 0.0, 10e3, seconds=0, grid=900.0)
+    row = step(accounts, 0.0, 10e3, grid=900.0)
+    inside = 5581 / (0.85**0.5 if learning else 0.95)
+    assert (row["battery_discharge_emission"], row["emission"]) == pytest.approx((inside, inside))
+    assert row["battery_loss_emission"] == pytest.approx(-inside)
+    assert accounts.ledger()[4] == pytest.approx(inside)  # the opening stock
+    # after a charge at 900, the last intensity of the stock holds, whatever the grid is (METHOD-SITE 9.6)
+    step(accounts, 10e3, -10e3, seconds=0, grid=900.0)
+    step(accounts, 10e3, -10e3, grid=900.0)
+    step(accounts, 0.0, 10e3, seconds=0, grid=100.0)
+    row = step(accounts, 0.0, 10e3, grid=100.0)
+    trip = 0.85 if learning else 0.95**2
+    assert row["battery_intensity"] == pytest.approx(900 / trip)
+
+
+def test_the_stock_of_the_first_state_of_charge_has_the_official_factor() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], official_factor=OFFICIAL, columns=["soc"], capacity=10e3)
+    step(accounts, 0.0, 0.0, grid=900.0, more=[0.5])
+    assert accounts.stock() == pytest.approx((5e3, 5 * OFFICIAL))
+    assert not accounts.out_of_range()
+
+
+def test_late_energy_of_a_first_discharge_has_the_official_factor() -> None:
+    accounts = Accounts(["grid", "battery"], [0, 0], official_factor=OFFICIAL, columns=["energy"], windows=1)
+    step(accounts, 0.0, nan, seconds=900, grid=900.0, more=[0.0, 0.0, nan, nan])
+    accounts.late(struct.pack("9d", 900.0, 900.0, nan, 0.0, 0.0, 0.0, 0.0, 9.5e3, 0.0))
+    window = unpack(accounts.window(0, 900.0))
+    assert window["emission"] == pytest.approx(10 * OFFICIAL)
+
+
+def test_a_charge_without_carbon_is_in_the_range_of_the_charge() -> None:
+    """10 kWh of PV at 0 g, then 10 of the grid: half the grid's intensity lies between; so does an opening stock."""
+    accounts = Accounts(["grid", "pv", "battery"], [0, 0, 0])
+    for imported, produced in ((0.0, 10e3), (10e3, 0.0)):
+        step(accounts, imported, produced, -10e3, seconds=0)
+        step(accounts, imported, produced, -10e3)
+        assert not accounts.out_of_range()
+    opened = Accounts(["grid", "pv", "battery"], [0, 0, 0], columns=["soc"], capacity=10e3)
+    step(opened, 0.0, 1e3, -1e3, more=[0.5])
+    step(opened, 0.0, 1e3, -1e3, more=[0.6])
+    assert not opened.out_of_range()

@@ -82,7 +82,7 @@ def instant(day: Day, time: Number) -> Instant:
         if balance is not None and balance < 0:
             balance = ZERO if -balance <= inflow * NOISE else None
         loads.append(balance)
-        rates.append(None if found.load is None else found.load_carbon)
+        rates.append(found.load_carbon if found.load is not None and run.state <= State.LATE else None)
     load, rate = total(loads), total(rates)
     signal = day.signal.at(time)
     discharge = {name: flows[name].discharge if name in hybrids else flows[name].plus for name in ledger.pools}

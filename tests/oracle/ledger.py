@@ -24,7 +24,10 @@ Sums = dict[str, Fraction]
 
 @dataclass(slots=True)
 class Run:
-    """Consecutive pieces of a busbar that are priced together: a single known piece, or a gap's part of a quarter."""
+    """Consecutive pieces of a busbar that are priced together: a single known piece, or a gap's part of a quarter.
+
+    `terminal` is the energy of the hybrids' terminals whose split is unknown, Wh, + into the site.
+    """
 
     begin: Number
     end: Number
@@ -34,34 +37,37 @@ class Run:
     discharge: Sums = field(default_factory=lambda: defaultdict(Fraction))
     charge: Sums = field(default_factory=lambda: defaultdict(Fraction))
     groups: Sums = field(default_factory=lambda: defaultdict(Fraction))
+    terminal: Fraction = ZERO
     unknown: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What was booked for a run: energies and carbon of the kinds, groups, and whether the load was known.
+    """What was booked for a run: energies and carbon of the kinds, groups, whether the load and its mix were known.
 
-    `unknown` are the kinds of which a device was unknown, `told` those of which a device was known.
+    `unknown` are the kinds of which a device was unknown.
     """
 
     begin: Number
     end: Number
     covered: bool
+    priced: bool
     energy: Sums
     carbon: Sums
     groups: Sums
     group_carbon: Sums
     unknown: frozenset[str]
-    told: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """A window: energies and carbon by kind, stocks at begin and end (Wh, g), groups, scope 1.
 
-    `known` are the kinds of which something was known in the window: zero is told only when zero is known (METHOD-SITE
-    9.1). `complete` says that the day covers the window. `coverage` is the share of the window whose load was booked.
+    `known` are the kinds that were known at some time in the window, or of which something was: zero is told only when
+    zero is known (METHOD-SITE 9.1). `priced_load` is the load in the time with a mix, Wh; None without such a time.
+    `scope1` is None while its fuel is unknown. `complete` says that the day covers the window. `coverage` is the share
+    of the window whose load was booked.
+    `rest` is the load that no group uses, Wh, and its carbon, g, in the time in which the load was known.
     `least` is the load below which an intensity says nothing, Wh. `scope2` is the import's carbon by location, g.
     """
 
@@ -74,8 +80,10 @@ class Account:
     carbon: Sums
     groups: Sums
     group_carbon: Sums
+    rest: tuple[Fraction, Fraction]
     stock: tuple[tuple[Fraction, Fraction], tuple[Fraction, Fraction]]
-    scope1: Fraction
+    priced_load: Fraction | None
+    scope1: Fraction | None
     scope2: Fraction
     least: Fraction
     known: frozenset[str]
@@ -83,7 +91,7 @@ class Account:
     @property
     def intensity(self) -> Fraction | None:
         """Return the load's ratio of sums, g/kWh; None for a load that is too small."""
-        load = self.energy["load"]
+        load = self.priced_load or ZERO
         return self.carbon["load"] * 1000 / load if load > 0 and load >= self.least else None
 
     def gaps_in_books(self) -> tuple[Number, Number, Number, Number]:
@@ -97,6 +105,25 @@ class Account:
         return found[0], found[1], energy_end - energy - stored[0], carbon_end - carbon - stored[1]
 
 
+@dataclass(frozen=True, slots=True)
+class Fuel:
+    """Carbon of fuel burnt from begin to end, g: of generators, and of what makes heat alone; whether all is known."""
+
+    begin: Number
+    end: Number
+    electric: Fraction
+    heating: Fraction
+    generators: bool
+    burners: bool
+
+
+def scope1(fuels: list[Fuel]) -> Fraction | None:
+    """Return the carbon of all fuel, g; None if one of its parts was at no time known (METHOD-SITE 9.1, 9.7)."""
+    electric, heating = sum((fuel.electric for fuel in fuels), ZERO), sum((fuel.heating for fuel in fuels), ZERO)
+    known = (electric or any(fuel.generators for fuel in fuels)) and (heating or any(fuel.burners for fuel in fuels))
+    return electric + heating if known else None
+
+
 class Ledger:
     """The books of a day as they are at a time `seen` (default: the end). Gaps that ended by then are settled."""
 
@@ -107,7 +134,7 @@ class Ledger:
         self.until = min(day.end, self.seen if until is None else until)
         self.flows = Flows(day, self.seen)
         self.bookings: list[Booking] = []
-        self.scope1: list[tuple[Number, Number, Fraction]] = []
+        self.fuel: list[Fuel] = []
         self.faults: list[tuple[Number, Number]] = []
         self.pools = {name: self._pool(name) for name in self.flows.nodes if self._stores(name)}
         self.stocks: list[tuple[Number, Fraction, Fraction]] = []
@@ -126,7 +153,7 @@ class Ledger:
         device = self.flows.nodes[name][0]
         battery = device if device.role == "battery" else self.site.battery_of(name)
         cell = battery.cell if battery is not None and battery.cell is not None else Cell()
-        first = self.day.signal.at(self.day.begin)
+        first = self.day.official or self.day.signal.at(self.day.begin)
         assert first is not None
         return Pool(cell, first / 1000)
 
@@ -197,16 +224,21 @@ class Ledger:
                 self._close(busbar)
 
     def _burn(self, left: Number, right: Number, hours: Fraction) -> None:
-        rate = ZERO
+        burnt, known = [ZERO, ZERO], [True, True]
         for name, (device, *_) in self.flows.nodes.items():
             flow = self.flows.flow(name, left)
             if device.role == "fuel":
-                rate += (flow.plus or ZERO) * (device.factor or ZERO)
+                rate = device.factor or ZERO
             elif device.role in ("genset", "chp") and not any(
                 other.feeds == name and other.role == "fuel" for other in self.site.devices
             ):
-                rate += (flow.plus or ZERO) * (device.factor or ZERO) / 1000
-        self.scope1.append((left, right, rate * hours))
+                rate = (device.factor or ZERO) / 1000
+            else:
+                continue
+            heats = device.role == "fuel" and not device.feeds
+            burnt[heats] += (flow.plus or ZERO) * rate * hours
+            known[heats] &= flow.plus is not None
+        self.fuel.append(Fuel(left, right, *burnt, *known))
 
     def run(self, busbar: str, left: Number, right: Number, hours: Fraction) -> Run:
         """Return the energies of a piece; what is not known is left out, and the state says so."""
@@ -221,11 +253,11 @@ class Ledger:
             kinds = self._kinds(device)
             if flow.net is None or (device.terminal is not None and flow.pv is None):
                 run.unknown |= kinds
-            else:
-                run.told |= kinds
             if device.role == "grid":
                 incomers.append(flow)
             elif device.terminal is not None:
+                if flow.pv is None:
+                    run.terminal += (flow.net or ZERO) * hours
                 self._add(run, "pv", flow.pv, hours, device)
                 self._store(run, name, flow.discharge, flow.charge, hours)
             elif device.role == "battery":
@@ -307,12 +339,12 @@ class Ledger:
                 run.begin,
                 run.end,
                 found.load is not None,
+                found.load is not None and run.state <= State.LATE,
                 dict(run.energy),
                 dict(run.carbon),
                 dict(run.groups),
                 {group: use * price for group, use in run.groups.items()},
                 frozenset(run.unknown | ({"load"} if found.load is None else set())),
-                frozenset(run.told),
             )
         )
         self._snapshot(run.end)
@@ -330,6 +362,7 @@ class Ledger:
             run.energy["export"],
             run.energy["charge"],
             known=run.state <= State.LATE,
+            terminal=run.terminal if run.state is State.UNPRICED else None,
         )
 
     def stock(self, time: Number) -> tuple[Fraction, Fraction]:
@@ -342,6 +375,7 @@ class Ledger:
         energy = {name: sum((booking.energy.get(name, ZERO) for booking in inside), ZERO) for name in KINDS}
         carbon = {name: sum((booking.carbon.get(name, ZERO) for booking in inside), ZERO) for name in KINDS}
         official = self.day.official
+        priced = [booking for booking in inside if booking.priced]
         lengths = sum((Fraction(booking.end - booking.begin) for booking in inside if booking.covered), ZERO)
         return Account(
             kind,
@@ -353,13 +387,13 @@ class Ledger:
             carbon,
             totals([booking.groups for booking in inside]),
             totals([booking.group_carbon for booking in inside]),
+            rest([booking for booking in inside if booking.covered]),
             (self.stock(max(begin, self.day.begin)), self.stock(end)),
-            sum((carbon for left, right, carbon in self.scope1 if begin <= left and right <= end), ZERO),
+            sum((booking.energy["load"] for booking in priced), ZERO) if priced else None,
+            scope1([fuel for fuel in self.fuel if begin <= fuel.begin and fuel.end <= end]),
             carbon["import"] if official is None else energy["import"] * official / 1000,
             (self.site.rated or ZERO) * Fraction(5, 1000) * (end - begin) / HOUR,
-            frozenset(
-                kind for kind in KINDS if any(kind in booking.told or kind not in booking.unknown for booking in inside)
-            ),
+            frozenset(kind for kind in KINDS if energy[kind] or any(kind not in booking.unknown for booking in inside)),
         )
 
     def windows(self, kind: str) -> list[Account]:
@@ -370,6 +404,13 @@ class Ledger:
     def window(self, kind: str, time: int) -> Account:
         """Return the account of the window of a kind that holds a time."""
         return self.account(kind, *window(kind, time, self.site.timezone))
+
+
+def rest(covered: list[Booking]) -> tuple[Fraction, Fraction]:
+    """Return the load that no group uses, Wh, and its carbon, g."""
+    energy = sum((booking.energy["load"] - sum(booking.groups.values(), ZERO) for booking in covered), ZERO)
+    carbon = sum((booking.carbon["load"] - sum(booking.group_carbon.values(), ZERO) for booking in covered), ZERO)
+    return energy, carbon
 
 
 def totals(parts: list[Sums]) -> Sums:

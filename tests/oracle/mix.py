@@ -62,12 +62,16 @@ def allocate(
     charge: Fraction,
     *,
     known: bool = True,
+    terminal: Fraction | None = None,
 ) -> Allocation:
     """Close the balance and give each outflow its carbon.
 
     `sources` are renewables, discharge, generation and import. While a flow is not known, and where the balance is a
-    fault, the surplus of the known flows is unaccounted and carries the rest of the carbon; export and charge then
-    carry the mix of the known inflows.
+    fault, the surplus of the known flows is unaccounted and carries the rest of the carbon. The charge then carries the
+    mix of the known inflows, and the export nothing, as its mix follows from the unknown flow (METHOD-SITE 9.1).
+
+    `terminal` is the energy of hybrids whose split is unknown, Wh: the load is known by it, and its mix is not (8.2).
+    No flow balances this part of the load, so the unaccounted energy contains it with the other sign.
     """
     inflow = sum((source.energy for source in sources), ZERO)
     carbon = sum((source.carbon for source in sources), ZERO)
@@ -80,7 +84,14 @@ def allocate(
         exported, charged = served(sources, max(raw, ZERO), charge, export)
     else:
         raise ValueError(f"method {method!r}: proportional or local-first")
+    if not known or fault:
+        exported = ZERO
     remaining = carbon - exported - charged
+    if terminal is not None:
+        load = raw + terminal
+        if load >= -NOISE * (inflow + max(terminal, ZERO)):
+            load = max(load, ZERO)
+            return Allocation(load, raw - load, ZERO, charged, ZERO, remaining)
     if known and raw > 0:
         return Allocation(raw, ZERO, exported, charged, remaining, ZERO)
     if known and not fault:

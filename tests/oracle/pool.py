@@ -18,7 +18,7 @@ ZERO = Fraction(0)
 
 @dataclass(slots=True)
 class Pool:
-    """One well-mixed store. `first` is its intensity before anything was charged, g/Wh.
+    """One well-mixed store. `first` is its intensity before anything was charged, g/Wh: EF_off (METHOD 4.6).
 
     Every movement returns what was lost in it, Wh and g, so that
     stock(end) - stock(begin) = charge - discharge - loss in energy and in carbon.
@@ -53,12 +53,14 @@ class Pool:
     def efficiencies(self, *, next_charge: bool = False) -> tuple[Fraction, Fraction]:
         """Return the efficiency of charging and 1 / that of discharging; `next_charge` asks for the next watt-hour's.
 
-        A round trip that is not configured falls on both alike.
+        A round trip that is not configured falls on both alike. More discharged than charged is no efficiency: energy
+        is conserved.
         """
         if self.cell.charging is not None and self.cell.discharging is not None:
             return self.cell.charging, rounded(1 / self.cell.discharging)
         enough = self.charged > self.threshold or (next_charge and self.charged == self.threshold)
-        round_trip = self.learned if enough and self.learned else UNLEARNED
+        learned = self.learned if enough and self.learned and self.learned <= 1 else None
+        round_trip = learned or UNLEARNED
         charging = rounded(Fraction(sqrt(round_trip)))
         return charging, rounded(charging / round_trip)
 
@@ -95,12 +97,16 @@ class Pool:
         return energy - (self.energy - before), ZERO
 
     def discharge(self, energy: Fraction, carbon: Fraction) -> tuple[Fraction, Fraction]:
-        """Take energy for the busbar out of the store, with its carbon; what is beyond the stock is negative loss."""
+        """Take energy for the busbar out of the store, with its carbon; what is beyond the stock is negative loss.
+
+        What is discharged before the first charge came from no charge: the round trip is learned without it.
+        """
         if energy <= 0:
             return ZERO, ZERO
         before = self.energy, self.carbon
         self.discharging = True
-        self.discharged += energy
+        if self.charged:
+            self.discharged += energy
         left = self.energy - energy * self.efficiencies()[1]
         remains = self.carbon - carbon
         if left <= 0 or remains < 0:

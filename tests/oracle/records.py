@@ -28,15 +28,20 @@ def record(account: Account) -> dict[str, float]:
     `emission_intensity` is left out where nothing was used.
     """
     found = {name: float(account.energy[kind]) for kind, name in ENERGIES.items() if kind in account.known}
-    found |= {name: float(account.carbon[kind]) for kind, name in CARBON.items() if kind in account.known}
+    found |= {
+        name: float(account.carbon[kind])
+        for kind, name in CARBON.items()
+        if kind in account.known and (kind != "load" or account.priced_load is not None)
+    }
     energy, carbon = account.stock[1]
     found |= {
         "battery_stock_energy": float(energy),
         "battery_stock_emission": float(carbon),
-        "scope1": float(account.scope1),
         "scope2_location": float(account.scope2),
         "coverage": float(account.coverage),
     }
+    if account.scope1 is not None:
+        found["scope1"] = float(account.scope1)
     if account.intensity is not None:
         found["emission_intensity"] = float(account.intensity)
     return found
@@ -49,7 +54,7 @@ def differences(
 
     Fields of `found` that the oracle does not know are not compared.
     """
-    known = {*ENERGIES.values(), *CARBON.values(), *expected, "emission_intensity"}
+    known = {*ENERGIES.values(), *CARBON.values(), *expected, "emission_intensity", "scope1"}
     pairs = {name: (expected.get(name), found.get(name)) for name in sorted(known)}
     return {
         name: (ours, theirs)

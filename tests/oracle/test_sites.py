@@ -105,7 +105,10 @@ def test_no_load_is_invented_while_a_flow_is_unknown(seed: int) -> None:
         states = [ledger.flows.flow(name, booking.begin).state for name in names]
         if max(states) is State.KNOWN:
             assert booking.energy["load"] == load.energy(booking.begin, booking.end)
-        elif max(ledger.flows.flow(name, booking.begin).state for name in ledger.members("")) > State.LATE:
+            continue
+        worst = max(ledger.flows.flow(name, booking.begin).state for name in ledger.members(""))
+        assert not booking.priced or worst <= State.LATE
+        if worst is State.UNKNOWN:
             assert booking.energy["load"] == 0
             assert not booking.covered
 

@@ -93,10 +93,10 @@ def contradictory(site: Site, before: Moment, after: Moment) -> bool:
     return False
 
 
-def charging(site: Site, found: Moment) -> bool:
-    """Whether each battery is charged."""
+def moving(site: Site, found: Moment) -> bool:
+    """Whether each battery moves: before, a hybrid whose battery is no device of the site is a PV inverter."""
     stores = [key for key in found if key[1] == "battery" or site.named[key[0]].role == "battery"]
-    return all(found[key] < -50 for key in stores)
+    return all(abs(found[key]) > 50 for key in stores)
 
 
 def companions(site: Site, device: Device) -> set[str]:
@@ -114,8 +114,6 @@ def settled(site: Site, device: Device) -> bool:
     hybrid = site.hybrid_of(device) or device
     if device.role in ("fuel", "heat") or not device.counters or device.silent_at_night:
         return False
-    if device.role == "grid":
-        return sum(other.role == "grid" for other in site.devices) == 1
     return hybrid.terminal is None or hybrid.terminal.dc != "net"
 
 
@@ -138,17 +136,62 @@ def silences(random: Random, site: Site, ticks: int, most: int) -> Iterator[tupl
         begin = end + 2
 
 
-def exact_day(seed: int, plan: Plan, *, tick: int) -> ExactDay:
+def exact_day(seed: int, plan: Plan, *, tick: int, unsplit: bool = False) -> ExactDay:
     """Return the day of a seed: `plan.steps` intervals of `tick` seconds.
 
     With `plan.silences`, devices fall silent, or PV inverters sleep in the dark. The method does not say what is booked
-    when counters settle a balance fault: no such day is returned.
+    when counters settle a balance fault, or an `undecided` gap: no such day is returned. `unsplit`: the battery of a
+    hybrid falls silent for the rest of the day, so the load is known by the terminal (METHOD-SITE 8.2).
     """
     for attempt in itertools.count():
-        exact = _exact_day(Random(f"{seed} {attempt}"), replace(plan, step=tick), tick)
-        if not Ledger(exact.day).faults:
+        random = Random(f"{seed} {attempt}")
+        exact = _exact_day(random, replace(plan, step=tick), tick)
+        if unsplit:
+            stores = list(split_by_registers(exact.day.site))
+            if not stores:
+                continue
+            exact = without_store(exact, random.choice(stores), random.randint(2, plan.steps // 2))
+        if not undecided(exact.day) and not Ledger(exact.day).faults:
             return exact
     raise AssertionError("unreachable")
+
+
+def undecided(day: Day) -> bool:
+    """Whether one of several incomers of a busbar counted in both directions while it was silent.
+
+    METHOD-SITE 8.4 splits the sum of the incomers, and does not say how energies of a gap are summed: the product keeps
+    what one incomer counted both ways in import and in export, the oracle nets it.
+    """
+    incomers = [device.name for device in day.site.devices if device.role == "grid"]
+    if len(incomers) == 1 or day.site.netting == "connection":
+        return False
+    for name in incomers:
+        for begin, end in day.silences.get(name, ()):
+            powers = [value or ZERO for _, _, value in day.power(name).pieces(begin, end)]
+            if min(powers) < 0 < max(powers):
+                return True
+    return False
+
+
+def split_by_registers(site: Site) -> Iterator[str]:
+    """Yield the batteries of hybrids with a register of P: without one, B decides how long P holds."""
+    for device in site.devices:
+        hybrid = site.hybrid_of(device)
+        if hybrid is not None and hybrid.terminal is not None and hybrid.terminal.dc == "pv":
+            yield device.name
+
+
+def without_store(exact: ExactDay, name: str, first: int) -> ExactDay:
+    """Return the day with a battery that is silent from an instant on; the readings stand still while they hold.
+
+    The hybrid answers, and B holds for a tick less than the registers of a device that does not.
+    """
+    held = range(first, first + HOLD + 1)
+    moments = [exact.moments[first - 1 if number in held else number] for number in range(exact.ticks + 1)]
+    silent = tuple(names | ({name} if number >= first else set()) for number, names in enumerate(exact.silent))
+    found = assembled(exact.day.site, exact.day.signal, exact.tick, tuple(moments), silent)
+    begin, end = found.day.silences[name][-1]
+    return replace(found, day=replace(found.day, silences={**found.day.silences, name: ((begin - exact.tick, end),)}))
 
 
 def _exact_day(random: Random, plan: Plan, tick: int) -> ExactDay:
@@ -173,7 +216,7 @@ def _exact_day(random: Random, plan: Plan, tick: int) -> ExactDay:
             dark = number in sleep or number - 1 in sleep or number + 1 in sleep
             sun = 0.0 if dark else random.choice((0.0, random.uniform(0.0, 1.0)))
             found = moment(random, site, sun)[0]
-            if number < 2 and not charging(site, found):
+            if number < 2 and not moving(site, found):
                 continue
             if not moments or not contradictory(site, moments[-1], found):
                 break
@@ -199,7 +242,8 @@ def assembled(
     for name in {name for names in silent for name in names}:
         missing = [number for number, names in enumerate(silent) if name in names]
         for first in (number for number in missing if number - 1 not in missing):
-            end = next(number for number in range(first, len(silent)) if name not in silent[number])
+            answers = (number for number in range(first, len(silent)) if name not in silent[number])
+            end = next(answers, len(silent))
             span = (begin + (first + HOLD) * tick, begin + (end - 1) * tick)
             if span[0] < span[1]:
                 spans.setdefault(name, []).append(span)

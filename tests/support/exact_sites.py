@@ -181,12 +181,16 @@ class ExactSite(WiredSite):
             self.site.take(self.sources[device.name], self.reading(device))
 
     def reading(self, device: Device) -> Reading:
-        """Return what a device answers now."""
+        """Return what a device answers now; a hybrid has no registers of a battery that is silent."""
         plan = self.plans[device.name]
         image, present = bytearray(2 * plan.words), bytearray(b"\1" * plan.words)
         values = self.values(device) | {"voltage_l1n": VOLTS + self.instant % 97 / 100, "frequency": HERTZ}
+        battery = self.exact.day.site.battery_of(device.name)
+        hidden = battery is not None and battery.name in self.exact.silent[self.instant]
         for place in plan.places:
             struct.pack_into(">d", image, 2 * place.position, values[place.register.quantity])
+            if hidden and place.register.quantity.startswith("battery_"):
+                present[place.position : place.position + 4] = bytes(4)
         return Reading(self.clock.time(), self.clock.monotonic(), bytes(image), bytes(present))
 
     async def play(self) -> None:

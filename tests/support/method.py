@@ -113,6 +113,11 @@ def grid_parcel(energy: float, row: Row) -> Parcel:
     return Parcel(energy, energy * row.grid / 1000, energy * row.grid_clean)
 
 
+def official_of(site: Site, row: Row) -> float:
+    """Return EF_off, g/kWh (4.3): the row's, else the site's, else the grid's present value."""
+    return next((factor for factor in (row.official, site.official_factor) if not math.isnan(factor)), row.grid)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """The arguments of `Accounts`, under their names."""
@@ -274,16 +279,20 @@ class Store:
             self.inside, self.entered = mixed([self.inside, parcel]), mixed([self.entered, parcel])
             self.most = max(self.most, intensity)
 
+    def first(self, energy: float, row: Row) -> Parcel:
+        """K_0 = S_0 EF_off: energy without a recorded charge carries the official factor (4.6)."""
+        return Parcel(energy, energy * official_of(self.site, row) / 1000, energy * row.grid_clean)
+
     def open(self, energy: float, row: Row) -> None:
-        """K_0 = S_0 EF: energy without a recorded charge carries the grid's intensity (Battery)."""
-        self.add(grid_parcel(energy, row), row.grid / 1000)
-        self.opening += grid_parcel(energy, row).carbon
+        """Add energy without a recorded charge (Battery)."""
+        self.add(self.first(energy, row), official_of(self.site, row) / 1000)
+        self.opening += self.first(energy, row).carbon
 
     def beyond(self, energy: float, row: Row) -> Parcel:
-        """What is discharged beyond the stock: its last mix (METHOD-SITE 9.6), the grid's before there was any."""
+        """What is discharged beyond the stock: its last mix (METHOD-SITE 9.6), EF_off before there was any."""
         if self.inside.energy > 0:
             return self.inside.part(energy)
-        return grid_parcel(energy, row) if self.last is None else self.last.times(energy)
+        return self.first(energy, row) if self.last is None else self.last.times(energy)
 
     def given(self, energy: float, row: Row, *, instant: bool) -> Parcel:
         """What a discharge of so many Wh carries: c_bat = k / eta_d; beyond the stock its last mix.
@@ -439,10 +448,7 @@ class Method:
     def interval(self, row: Row) -> Interval:  # noqa: PLR0915 - the formulas in the order of the method
         """The interval that ends with the row; else an hour of its instant, which moves nothing (silent)."""
         site, store, hours, instant = self.site, self.store, row.seconds / 3600 or 1.0, row.seconds == 0
-        official = next(
-            (factor for factor in (row.official, self.site.official_factor) if not math.isnan(factor)), row.grid
-        )
-        nothing = Interval(hours, row.grid, NAN if instant else row.captured, official)
+        nothing = Interval(hours, row.grid, NAN if instant else row.captured, official_of(site, row))
         flows = [self.directions(channel, row, hours) for channel in range(len(site.roles))]
         there = [not math.isnan(ahead + back) for ahead, back in flows]
         channels = [channel for channel, role in enumerate(site.roles) if role not in METERED]

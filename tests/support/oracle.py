@@ -335,7 +335,9 @@ class Oracle:
             self._burnt(instant, flows, RENEWABLES),
             self._burnt(instant, flows, ("genset", "chp")),
         )
-        drawn, known_energy = self._drawn(discharge, hours, grid, grid_clean)
+        official = number(instant.official, 0, 1e6)
+        official = (grid if self.official is None else self.official) if official is None else official / 1000
+        drawn, known_energy = self._drawn(discharge, hours, official, grid_clean)
         inflow = imported + own + fuel + discharge
         surplus = load = inflow - exported - charge
         flow_powers = {
@@ -383,8 +385,6 @@ class Oracle:
         else:
             one = Parcel(Decimal(1), grid, grid_clean)
             to_load, to_store, to_export = of_known(inflows, outflows, one)
-        official = number(instant.official, 0, 1e6)
-        official = (grid if self.official is None else self.official) if official is None else official / 1000
         pv_carbon = self._burnt(instant, flows, ("pv",))
         in_carbon = imported * grid + own_carbon + fuel_carbon + drawn.carbon
         sums = {
@@ -455,7 +455,7 @@ class Oracle:
         if hours > 0:
             self.opening += self.beyond
             self._move(known_energy, to_store, charge, hours)
-        self._correct(number(instant.soc, 0, 1), interval.seconds, grid, grid_clean)
+        self._correct(number(instant.soc, 0, 1), interval.seconds, official, grid_clean)
         loss = (charge - discharge) * hours - (self.pool.energy - before[0])
         loss_carbon = (to_store.carbon - drawn.carbon) * hours - (self.pool.carbon - before[1])
         self.losses.append((loss, loss_carbon))
@@ -503,15 +503,17 @@ class Oracle:
                 result += flow[0] * self.factors[i]
         return result
 
-    def _drawn(self, discharge: Decimal, hours: Decimal, grid: Decimal, grid_clean: Decimal) -> tuple[Parcel, Decimal]:
+    def _drawn(
+        self, discharge: Decimal, hours: Decimal, official: Decimal, grid_clean: Decimal
+    ) -> tuple[Parcel, Decimal]:
         """METHOD 4.6: the parcel of a discharge, and its Wh from the store; `beyond`: g of the rest."""
         pool, eta = self.pool, self.discharge_efficiency
         needed = discharge * hours / eta
         known = min(needed, pool.energy)
         part = known / needed if needed > 0 else Decimal(pool.energy > 0)
         k, clean, own = (ratio(x, pool.energy) or ZERO for x in (pool.carbon, pool.clean, pool.own))
-        # beyond the stock its last intensity (METHOD-SITE 9.6), before the first stock the grid's (METHOD 4.6)
-        beyond = (k, clean, own) if pool.energy > 0 else self.last or (grid, grid_clean, ZERO)
+        # beyond the stock its last intensity (METHOD-SITE 9.6), before the first stock EF_off (METHOD 4.6)
+        beyond = (k, clean, own) if pool.energy > 0 else self.last or (official, grid_clean, ZERO)
         if known > 0:
             self.next_last = (k, clean, own)
         mean = [part * inside + (1 - part) * outside for inside, outside in zip((k, clean, own), beyond, strict=True)]
@@ -537,19 +539,19 @@ class Oracle:
         pool.scale((1 - self.self_discharge) ** hours)
         self._empty_below(TRACE)
 
-    def _correct(self, soc: Decimal | None, seconds: Decimal, grid: Decimal, grid_clean: Decimal) -> None:
-        """METHOD 4.6: the first known charge opens the stock at the grid's; later ones correct S slowly."""
+    def _correct(self, soc: Decimal | None, seconds: Decimal, official: Decimal, grid_clean: Decimal) -> None:
+        """METHOD 4.6: the first known charge opens the stock at EF_off; later ones correct S slowly."""
         if soc is None or not self.capacity:
             return
         pool, target = self.pool, soc * self.capacity
         if not pool.opened:
             missing = target - pool.energy if target - pool.energy > TRACE else ZERO
             pool.energy += missing
-            pool.carbon += missing * grid
+            pool.carbon += missing * official
             pool.clean += missing * grid_clean
-            self.opening += missing * grid
+            self.opening += missing * official
             if missing > 0:
-                pool.dearest = max(pool.dearest, grid)
+                pool.dearest = max(pool.dearest, official)
             pool.opened = pool.energy > 0
         elif seconds > 0 and pool.energy > 0:
             lower = target < pool.energy

@@ -55,8 +55,16 @@ class FixedView:
                 device(HOSTILE, "load", None, state="lost", age=75.0, detail="no answer <b>from</b> unit 3"),
                 device("ev-charger", "ev", 30e3),
             ],
+            "wiring": [
+                flow("incomer", "grid", 80e3),
+                flow("roof-east", "pv", 95.5e3),
+                flow("battery", "battery", 24.5e3),
+                flow(HOSTILE, "load", None, reason="no reading"),
+                flow("ev-charger", "ev", 30e3),
+            ],
             "grid": {
                 "zone": "CN-CQ",
+                "netting": "busbar",
                 "source": "table",
                 "tier": 5,
                 "age": 0.0,
@@ -128,6 +136,13 @@ def device(name: str, role: str, power: float | None, **more: object) -> dict[st
         "unit": 1,
         "interval": 1.0,
     }
+    return {"name": name, "role": role, "power": power, **common, **more}
+
+
+def flow(name: str, role: str, power: float | None, **more: object) -> dict[str, object]:
+    """One node of /api/now's wiring."""
+    common: dict[str, object] = {"behind": "", "devices": [name], "reason": ""}
+    common |= {"basis": "unknown" if power is None else "measured", "backup": None, "grid_port": None, "soc": None}
     return {"name": name, "role": role, "power": power, **common, **more}
 
 

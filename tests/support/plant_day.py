@@ -154,20 +154,30 @@ class PlantDay:
 def priced(steps: Iterable[Mapping[str, float]], grid: float) -> list[dict[str, float]]:
     """Return the carbon of each step, g: load, grid_export, battery_charge and battery_discharge.
 
-    grid: constant factor, g/kWh. The mix and the battery are the oracle's (METHOD 4.4, METHOD-SITE 9.6).
+    grid: constant factor, g/kWh. The mix and the batteries are the oracle's (METHOD 4.4, METHOD-SITE 9.6): one of each
+    hybrid, and one pool of the others.
     """
-    pool = Pool(Cell(), Fraction(grid) / 1000)
+    first = Fraction(grid) / 1000
+    pools: defaultdict[str, Pool] = defaultdict(lambda: Pool(Cell(), first))
     found = []
     for step in steps:
         pv, imported, export, charge, discharge = (
             Fraction(step.get(name, 0.0))
             for name in ("pv", "grid_import", "grid_export", "battery_charge", "battery_discharge")
         )
-        taken = discharge * pool.price()
-        others = Inflow(imported + discharge, imported * pool.first + taken)
+        hybrids = [name.removesuffix(" battery_charge") for name in step if name.endswith(" battery_charge")]
+        given = {name: Fraction(step.get(f"{name} battery_discharge", 0.0)) for name in hybrids}
+        stored = {name: Fraction(step[f"{name} battery_charge"]) for name in hybrids}
+        # the ledger's sums are floats: the others have the rest, but for its rounding
+        given[""] = max(Fraction(0), discharge - sum(given.values()))
+        stored[""] = max(Fraction(0), charge - sum(stored.values()))
+        carbon = {name: energy * pools[name].price() for name, energy in given.items()}
+        taken = sum(carbon.values(), Fraction(0))
+        others = Inflow(imported + discharge, imported * first + taken)
         shares = allocate("proportional", (Inflow(pv), others), export, charge)
-        pool.charge(charge, shares.charge_carbon)
-        pool.discharge(discharge, taken)
+        for name, energy in stored.items():
+            pools[name].charge(energy, shares.charge_carbon * energy / charge if charge else Fraction(0))
+            pools[name].discharge(given[name], carbon[name])
         found.append(
             {
                 "load": float(shares.load_carbon),

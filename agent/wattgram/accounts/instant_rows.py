@@ -65,11 +65,11 @@ class Instants:
         self.channels = tuple(by_name[name] for name in names if name in by_name)
         self.occurrences: tuple[tuple[str, Occurrence], ...] = ()  # events of the last `take`, by device
         self._sources = by_name
-        self._wiring = SiteWiring(config.devices, layout.channels)
+        self.wiring = SiteWiring(config.devices, layout.channels)
         self._layout = layout
         self._ladder = ladder
         # Without a source on the busbar, an incomer with an import counter alone is known.
-        self._points = self._wiring.points(tick, one_way=sourceless(layout.parts, layout.channels))
+        self._points = self.wiring.metering_points(tick, one_way=sourceless(layout.parts, layout.channels))
         self._fuel = {
             device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
             for device in layout.channels
@@ -109,7 +109,7 @@ class Instants:
         name, taken = source.config.name, source.taken
         assert taken is not None  # the caller has read the device
         if name in self._points:
-            for point, power, metered in self._wiring.readings(source.config, taken):
+            for point, power, metered in self.wiring.readings(source.config, taken):
                 self._points[point].put(time, power, metered)
         elif name in self._tracks:
             self._tracks[name].put(TrackPoint(time, nan, taken.metered))
@@ -157,22 +157,22 @@ class Instants:
             point
             for index, device in enumerate(self._layout.channels)
             if pause or self._late_energy.is_waiting(index)
-            for point in (device.name, self._wiring.counter_point(device.name))
+            for point in (device.name, self.wiring.counter_point(device.name))
         }
         taken = {
             name: point.take(
                 time,
-                valid=not self._sources[self._wiring.device_of(name)].frozen,
+                valid=not self._sources[self.wiring.device_of(name)].frozen,
                 gap=name in waiting,
                 night=self._nights.get(name),
             )
             for name, point in self._points.items()
-            if name in self._wiring.active
+            if name in self.wiring.active
         }
         before = [interval.power for interval in self._intervals] or [nan] * len(self._layout.channels)
-        intervals, self.occurrences = self._wiring.advance(taken, seconds)
+        intervals, self.occurrences = self.wiring.advance(taken, seconds)
         self._intervals = [self._with_gap(index, intervals, taken, before) for index in range(len(intervals))]
-        for name, finding in self._wiring.findings().items():
+        for name, finding in self.wiring.findings().items():
             self._sources[name].wiring_finding = finding
         for index, interval in enumerate(self._intervals):
             if self._layout.channels[index].role == TERMINAL_ROLE:  # its gaps are those of the channels in it
@@ -200,7 +200,7 @@ class Instants:
         channel, interval = self._layout.channels[index], intervals[index]
         if channel.role == TERMINAL_ROLE or interval is taken.get(channel.name):
             return interval
-        counted = taken.get(self._wiring.counter_point(channel.name), UNREAD)
+        counted = taken.get(self.wiring.counter_point(channel.name), UNREAD)
         places = self._places(index)
         present = any(isfinite(intervals[place].power) for place in places)
         known = present or any(isfinite(before[place]) or isfinite(intervals[place].positive) for place in places)
@@ -245,7 +245,7 @@ class Instants:
 
     def device_of(self, channel: int) -> str:
         """Return the name of the device that a channel belongs to."""
-        return self._wiring.device_of(self._layout.channels[channel].name)
+        return self.wiring.device_of(self._layout.channels[channel].name)
 
     def unknown(self) -> tuple[str, ...]:
         """Return the devices of the balance whose energy is unknown now."""
@@ -325,7 +325,7 @@ class Instants:
         nights = {name: night.dump() for name, night in self._nights.items()}
         return {
             **parts,
-            "wiring": self._wiring.dump(),
+            "wiring": self.wiring.dump(),
             "late": self._late_energy.dump(),
             "nights": nights,
             "heat_fuel": self._heat_fuel.dump(),
@@ -341,7 +341,7 @@ class Instants:
                 if name in dumped[part]:
                     state.restore(dumped[part][name])
         if "wiring" in dumped:  # an older version had no stage of the wiring
-            self._wiring.restore(dumped["wiring"])
+            self.wiring.restore(dumped["wiring"])
         for name, night in self._nights.items():
             if name in dumped.get("nights", {}):
                 night.restore(dumped["nights"][name])

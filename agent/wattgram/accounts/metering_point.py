@@ -51,6 +51,11 @@ class PointInterval(NamedTuple):
     told: bool = False
     waiting: bool = False
 
+    @property
+    def asleep(self) -> bool:
+        """Whether the device sleeps: its power is 0 W, and its counters may tell more later."""
+        return self.estimated and self.waiting
+
 
 ASLEEP = PointInterval(0.0, 0.0, estimated=True, waiting=True)
 """Interval of a PV inverter that sleeps and has no power register."""

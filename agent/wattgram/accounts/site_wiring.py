@@ -67,21 +67,23 @@ class SiteWiring:
 
     def __init__(self, devices: Sequence[DeviceConfig], channels: Sequence[DeviceConfig]) -> None:
         self._channels = tuple(channels)
-        self._nodes = hybrid_nodes(devices)
-        self._states = {node.name: HybridState.of(node) for node in self._nodes}
-        self._node_of = {device.name: node for node in self._nodes for device in (*node.inverters, *node.batteries)}
-        self._inverters = {inverter.name: inverter for node in self._nodes for inverter in node.inverters}
+        self.nodes = hybrid_nodes(devices)
+        self._states = {node.name: HybridState.of(node) for node in self.nodes}
+        self._node_of = {device.name: node for node in self.nodes for device in (*node.inverters, *node.batteries)}
+        self._inverters = {inverter.name: inverter for node in self.nodes for inverter in node.inverters}
         tree = tree_of(devices)
         self._uses = [use for use in own_uses(tree) if not use.plain]
         self._held: dict[str, HeldUse] = {}
         self._tree_names = tuple(device.name for device in tree)
         self._before: dict[str, float] = {}
-        self._configs = {device.name: device for device in channels if " " not in device.name}
-        self.active = set(self._configs)  # points that have readings; those of an inverter without a battery have none
+        self.devices = {device.name: device for device in channels if " " not in device.name}
+        self.points: Mapping[str, PointInterval] = {}  # at the last instant, by name; the power is the interval's mean
+        self.shares: Mapping[str, PointInterval] = {}  # of the channels that hybrids were shared out to
+        self.active = set(self.devices)  # points that have readings; those of an inverter without a battery have none
 
-    def points(self, tick: float, *, one_way: Set[str] = frozenset()) -> dict[str, MeteringPoint]:
+    def metering_points(self, tick: float, *, one_way: Set[str] = frozenset()) -> dict[str, MeteringPoint]:
         """Return the metering points of the site by name; tick: s. one_way: names, as for `MeteringPoint`."""
-        points = {name: MeteringPoint(config, tick, one_way=name in one_way) for name, config in self._configs.items()}
+        points = {name: MeteringPoint(config, tick, one_way=name in one_way) for name, config in self.devices.items()}
         for name, config in self._inverters.items():
             # Nothing is cut off at 0: a terminal has both directions. The rated power is not the DC side's.
             points[f"{name} {TERMINAL}"] = MeteringPoint(replace(config, role="inverter"), tick)
@@ -97,7 +99,11 @@ class SiteWiring:
         """Return the point whose counters give the energy of a channel."""
         device = self.device_of(channel)
         node = self._node_of.get(device)
-        return f"{node.name} {TERMINAL}" if node and self._states[node.name].shares(node) else device
+        return f"{node.name} {TERMINAL}" if node and self.is_shared(node) else device
+
+    def is_shared(self, node: HybridNode) -> bool:
+        """Return whether the terminal of a node is shared out. An inverter without a battery is one like others."""
+        return self._states[node.name].shares(node)
 
     def readings(self, config: DeviceConfig, taken: Latest) -> list[PointReading]:
         """Return what a reading gives to the points of its device."""
@@ -115,7 +121,7 @@ class SiteWiring:
         if node is None or name not in self._inverters:
             return
         reading = taken.node
-        if reading is not None and (isfinite(reading.battery) or self._states[node.name].shares(node)):
+        if reading is not None and (isfinite(reading.battery) or self.is_shared(node)):
             self._states[node.name].add_inverter(name, reading)
             yield f"{name} {TERMINAL}", reading.terminal, reading.terminal_step
             yield f"{name} {STRINGS}", reading.pv, NOTHING_METERED
@@ -127,20 +133,26 @@ class SiteWiring:
         """Return the intervals of the channels; `seconds`: length, 0 if no interval ends here."""
         hours = max(seconds, 0.0) / 3600.0
         result = dict(points)
+        shares: dict[str, PointInterval] = {}
         flows = {name: points[name] for name in self._tree_names}
         occurrences: list[tuple[str, Occurrence]] = []
-        for node in self._nodes:
+        for node in self.nodes:
             state = self._states[node.name]
             interval = self._interval(node, points, hours)
             shared = state.advance(interval, hours)
             occurrences += [(node.name, occurrence) for occurrence in shared.occurrences]
             if state.shares(node):
-                result |= shared.channels
+                shares |= shared.channels
                 flows |= shared.flows
             else:
-                result |= {node.unsplit_channel: UNREAD} | dict.fromkeys(node.battery_channels, NO_FLOW)
+                shares |= {node.unsplit_channel: UNREAD} | dict.fromkeys(node.battery_channels, NO_FLOW)
+        result |= shares
         if self._uses:
             result |= self._own_uses(flows, hours)
+        self.points = {
+            name: _with_mean(interval, self._before.get(name, nan), hours) for name, interval in points.items()
+        }
+        self.shares = {name: _with_mean(interval, nan, hours) for name, interval in shares.items()}
         self._before |= {name: interval.power for name, interval in points.items()}
         return WiringStep([result[channel.name] for channel in self._channels], tuple(occurrences))
 
@@ -229,6 +241,14 @@ class SiteWiring:
                 waiting=waits,
             )
         return result
+
+
+def _with_mean(interval: PointInterval, before: float, hours: float) -> PointInterval:
+    """Return an interval with its mean power; unknown if the power at its end is."""
+    forward, backward = _energies(interval, before, hours)
+    if not isfinite(interval.power + forward + backward):
+        return interval
+    return interval._replace(power=(forward - backward) / hours)
 
 
 def _energies(interval: PointInterval, before: float, hours: float) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
+from wattgram.accounts.wired_flows import wired_flows
 from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import BusPoller
 from wattgram.base.clock import NS, Clock
@@ -88,8 +89,10 @@ class Health:
                 }
                 for source in site.sources
             ],
+            "wiring": self._wiring(now),
             "grid": {
                 "zone": site.config.grid.zone,
+                "netting": site.config.grid.netting,
                 "source": signal.source,
                 "tier": signal.tier,
                 "age": signal.age(time),
@@ -140,6 +143,18 @@ class Health:
                 for event in reversed(site.events.latest)
             ],
         }
+
+    def _wiring(self, now: float) -> list[dict[str, Any]]:
+        """Return the flows of the site as it is wired, at the last instant; `now` is monotonic."""
+        by_name = {source.config.name: source for source in self._site.sources}
+        flows = []
+        for flow in wired_flows(self._site.instants.wiring, by_name, now):
+            source = by_name[flow.devices[0]]
+            soc = source.number("battery_soc") if flow.role == "battery" and source.answers(now) else None
+            powers = {"power": flow.power, "backup": flow.backup, "grid_port": flow.grid_port}
+            known = {name: power if isfinite(power) else None for name, power in powers.items()}
+            flows.append({**flow._asdict(), "devices": list(flow.devices), **known, "soc": soc})
+        return flows
 
     def ticks(self) -> int:
         """Return the number of balances since the start."""

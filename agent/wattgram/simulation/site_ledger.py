@@ -53,9 +53,10 @@ class SiteLedger:
     """Energies of a site since the start, by name.
 
     Flows of the balance: grid_import, grid_export, pv, generation, battery_discharge, battery_charge, load. Incomers
-    are one connection and batteries one pool: their sum has the sign (METHOD 4.1). Use of a group: "group NAME". Of a
-    hybrid: NAME with " out" and " in" (terminal), " strings", " discharge" and " charge" (battery at the DC side), and
-    " loss".
+    are one connection: their sum has the sign (METHOD 4.1). So are the batteries of a pool; the battery of a hybrid is
+    a pool of its own (METHOD-SITE 9.6), with " battery_discharge" and " battery_charge" after its NAME. Use of a group:
+    "group NAME". Of a hybrid: NAME with " out" and " in" (terminal), " strings", " discharge" and " charge" (battery at
+    the DC side), and " loss".
     """
 
     def __init__(self) -> None:
@@ -80,16 +81,18 @@ class SiteLedger:
         powers["grid_import"], powers["grid_export"] = max(0.0, imported), max(0.0, -imported)
         for role, power in producers:
             powers["pv" if role in RENEWABLE else "generation"] += power
-        pool = sum(batteries) + sum(self._add_hybrid(powers, name, hybrid) for name, hybrid in hybrids.items())
+        pool = sum(batteries)
         powers["battery_discharge"], powers["battery_charge"] = max(0.0, pool), max(0.0, -pool)
+        for name, hybrid in hybrids.items():
+            self._add_hybrid(powers, name, hybrid)
         for group, power in loads:
             powers["load"] += power
             powers[f"group {group}"] += power
         for name, power in powers.items():
             self._joules[name] += power * seconds
 
-    def _add_hybrid(self, powers: defaultdict[str, float], name: str, hybrid: TrueHybrid) -> float:
-        """Add the powers of a hybrid. Return its battery's flow as the busbar sees it, + discharging, W."""
+    def _add_hybrid(self, powers: defaultdict[str, float], name: str, hybrid: TrueHybrid) -> None:
+        """Add the powers of a hybrid."""
         flows = flows_of(hybrid)
         powers["pv"] += flows.pv
         powers["load"] += flows.pv + flows.discharge - flows.charge - hybrid.terminal  # own consumption, else 0
@@ -97,7 +100,9 @@ class SiteLedger:
         powers[f"{name} strings"] = hybrid.strings
         powers[f"{name} discharge"], powers[f"{name} charge"] = max(0.0, hybrid.battery), max(0.0, -hybrid.battery)
         powers[f"{name} loss"] = hybrid.strings + hybrid.battery - hybrid.terminal
-        return flows.discharge - flows.charge
+        for direction, power in (("battery_discharge", flows.discharge), ("battery_charge", flows.charge)):
+            powers[direction] += power
+            powers[f"{name} {direction}"] = power
 
     def energies(self) -> dict[str, float]:
         """Return the energies since the start, Wh."""

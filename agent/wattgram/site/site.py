@@ -54,9 +54,9 @@ class Site:
         books = Books(config, self.grid, max(clock.time(), EARLIEST))
         layout, nominal_voltage = books.layout, config.goals.nominal_voltage
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
-        self._instants = Instants(config, layout, self.sources, self.grid)
-        self._presence = DevicePresence(self.sources, self._instants.is_asleep)
-        self._flows = FlowStages(config.site.tick, layout, self._instants, clock)
+        self.instants = Instants(config, layout, self.sources, self.grid)
+        self._presence = DevicePresence(self.sources, self.instants.is_asleep)
+        self._flows = FlowStages(config.site.tick, layout, self.instants, clock)
         self._accounts = AccountStages(books)
         self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
         self._results = ResultStages(self._accounts, self._days)
@@ -72,7 +72,7 @@ class Site:
                 JUDGED: LearnedJudgements(self.sources),
             },
         )
-        self._ticker = Ticker(config.site.tick, self._instants, clock, self.timekeeper, self._readings.waiting)
+        self._ticker = Ticker(config.site.tick, self.instants, clock, self.timekeeper, self._readings.waiting)
         self.pulse, self.settlement = self._ticker.pulse, self._flows.settlement
 
     @property
@@ -158,4 +158,4 @@ class Site:
             if reading.source is not None:
                 self.readings += 1
                 self._results.put(reading.source, reading.record.time)
-                self._instants.put(reading.source, reading.record.time)
+                self.instants.put(reading.source, reading.record.time)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from wattgram.accounts.wired_flows import reason_unknown
 from wattgram.acquisition.device_source import Source
 from wattgram.base.occurrence import Occurrence
 
@@ -57,6 +58,5 @@ def unknown_devices(sources: Sequence[Source], names: Collection[str], now: floa
     reasons = []
     for source in sources:
         if source.config.name in names:
-            reason = "frozen" if source.frozen else "no power" if source.answers(now) else "no reading"
-            reasons.append(f"{source.config.name}: {reason}")
+            reasons.append(f"{source.config.name}: {reason_unknown(source, now)}")
     return tuple(reasons)

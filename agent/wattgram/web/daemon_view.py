@@ -13,7 +13,7 @@ class DaemonView(Protocol):
         """Return the number of balances since the start. After a change, `now` returns a newer balance."""
 
     def now(self) -> Mapping[str, object]:
-        """Return the present state: site, time, emission, devices, grid, buses, sinks, spool, events."""
+        """Return the present state: site, time, emission, devices, wiring, grid, buses, sinks, spool, events."""
 
     async def history(self, seconds: float, until: float | None = None) -> Mapping[str, object]:
         """Return the columns of a period: `seconds` long, up to `until` (s since the epoch, None for now).

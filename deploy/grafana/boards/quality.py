@@ -28,6 +28,18 @@ MINUTE = "1m"
 
 NOT_GOOD = "\"quality\" <> 'good'"
 
+_TICKS = (
+    f'SELECT count("load_power") AS "known", count("coverage") AS "all" {q.emission("tick")}'
+    " GROUP BY time($__interval) fill(0)"
+)
+
+UNKNOWN_LOAD = Query(
+    f'SELECT 1 - "known" / "all" FROM ({_TICKS}) WHERE {q.SHOWN} AND {q.above("all")}',
+    interval="15m",
+)
+"""Share of the recorded ticks without a load. Every tick has a coverage. Without fill(0), InfluxQL would leave out the
+intervals without any load."""
+
 CLOCK = '"event" =~ /^clock /'
 
 
@@ -107,6 +119,10 @@ def quality(texts: Texts) -> Dashboard:
                     p.bars(texts, "coverage", {"coverage": Query(q.points("coverage", "1h"))}, p.SHARE)
                     .min(0.0)
                     .max(1.0),
+                    p.bars(texts, "unknown_load", {"unknown": UNKNOWN_LOAD}, p.SHARE).min(0.0).max(1.0),
+                    p.bars(
+                        texts, "unaccounted", {"unaccounted": Query(q.points("unaccounted_energy", "1h"))}, p.WATT_HOUR
+                    ),
                     p.states(texts, "timeline", Query(timeline, alias="$tag_device", interval=MINUTE), mapping),
                     p.rows(
                         texts,

@@ -69,7 +69,7 @@ def accounted_energy(life: Life) -> float:
 
     The late energy of a gap is booked when the quarter of an hour ends that the gap touches.
     """
-    instants = life.plant.site._instants
+    instants = life.plant.site.instants
     point, late_energy = instants._points["incomer"], instants._late_energy
     running = dict(
         zip(OUTPUTS, unpack(f"{len(OUTPUTS)}d", life.plant.site.books._accounts.window(3, 1e9)), strict=True)
@@ -138,7 +138,7 @@ def test_a_step_back_over_the_end_of_an_hour_and_a_quarter(tmp_path: Path) -> No
     assert [quarter["load_energy"] for quarter in quarters] == pytest.approx([8.8e3, 9e3, 9e3, 9e3, 8.8e3], abs=20.0)
     assert seconds(life.of("emission", "1h"), START) == [0.0]
     assert life.events() == ["clock stepped", "instants wait", "instants go on"]
-    (late, _) = life.plant.site._instants._late_energy._totals  # an hour of 36 kW, to be booked at 14:00
+    (late, _) = life.plant.site.instants._late_energy._totals  # an hour of 36 kW, to be booked at 14:00
     assert late == pytest.approx(36e3, rel=0.01)
 
 
@@ -406,7 +406,7 @@ def test_energy_before_a_restart_under_a_clock_that_was_set_back_is_undated(tmp_
     life = run_life(Life(tmp_path, START, tick=5.0), course)
     assert repeated_keys(life) == []
     assert ticks(life) == [float(second) for second in range(5, 91, 5)]
-    late_energy = life.plant.site._instants._late_energy
+    late_energy = life.plant.site.instants._late_energy
     assert not late_energy.is_due(2**62)
     assert late_energy._totals == pytest.approx([300.0, 0.0], abs=60.0)  # 30 s of 10 Wh
     assert accounted_energy(life) == pytest.approx(counted_energy(life), abs=60.0)
@@ -425,7 +425,7 @@ def test_a_pause_of_years_by_the_clock_is_not_shared_among_its_quarters(tmp_path
     life = run_life(Life(tmp_path, START, tick=5.0), course)
     assert repeated_keys(life) == []
     assert life.of("late") == []
-    assert not life.plant.site._instants._late_energy.is_due(2**62)
+    assert not life.plant.site.instants._late_energy.is_due(2**62)
     assert accounted_energy(life) == pytest.approx(counted_energy(life), abs=60.0)
 
 

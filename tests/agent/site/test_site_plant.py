@@ -115,7 +115,7 @@ def test_counts_of_a_boiler_meter_are_not_stored_for_the_balance(tmp_path: Path)
         plant.shows("stack", totalizer_1=500.0 + second)
         plant.tick()
         plant.clock.go(10.0)
-    tracks = plant.site._instants._tracks
+    tracks = plant.site.instants._tracks
     assert max(len(track._points) for track in tracks.values()) <= 2
 
 

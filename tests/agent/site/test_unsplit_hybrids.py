@@ -162,10 +162,12 @@ def of_version_4(state: bytes) -> bytes:
     roles = 2166136261
     for index in (0, 1, 6):  # grid, pv, battery
         roles = (roles ^ index) * 16777619 % 2**32
-    parts = [struct.pack("<QIIII", words[0], 4, 3, words[3], roles), block[24:432], block[448:560]]
-    for start in range(560, 6640, 8 * 76):
+    parts = [struct.pack("<QIIII", words[0], 4, 3, words[3], roles), block[32:80]]
+    # without a load: 22 numbers of the site; groups and sources of the busbar; carbon and shares of the charge
+    parts += [block[192:368], block[552:712], block[744:768], block[80:192]]
+    for start in range(768, 6848, 8 * 76):
         parts.append(block[start : start + 8 * 74])
-    return head + b"\n" + b"".join(parts) + block[6640 : 6640 + 8 * 3]
+    return head + b"\n" + b"".join(parts) + block[6848 : 6848 + 8 * 3]
 
 
 def test_the_state_of_a_version_without_terminals_is_continued_and_a_replay_begins_there(tmp_path: Path) -> None:

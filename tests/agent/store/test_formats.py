@@ -639,7 +639,7 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     accounts = Accounts(roles, [0.0] * 4, windows=4)
     accounts.step(struct.pack("7d", 3600.0, 500.0, 0.25, 1000.0, 400.0, -300.0, nan))
     state = accounts.state()
-    assert len(state) == 6848 + 8 * len(roles)
+    assert len(state) == 6920 + 8 * len(roles)
     hashed = 2166136261
     for role in roles:
         index = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev").index(role)
@@ -647,8 +647,8 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     assert struct.unpack_from("<8s6I", state) == (b"WTGRAMG1", 5, 4, 4, hashed, 1, 1)
     stock = struct.unpack_from("<6d", state, 32)
     assert struct.unpack_from("<14d", state, 80)[:6] == (300.0, 0.0, 0.0, 0.0, 300.0, 300.0)
-    assert struct.unpack_from("<72d", state, 192) == (0.0,) * 72
-    high, low = struct.unpack_from("<76d", state, 768), struct.unpack_from("<76d", state, 768 + 608)
+    assert struct.unpack_from("<81d", state, 192) == (0.0,) * 81
+    high, low = struct.unpack_from("<76d", state, 840), struct.unpack_from("<76d", state, 840 + 608)
     sums = [coarse + fine for coarse, fine in zip(high, low, strict=True)]
     assert sums[:8] == [1100.0, 1000.0, 0.0, 400.0, 0.0, 0.0, 300.0, sums[7]]
     assert sums[13] == 500.0  # g of 1 kWh at 500 g/kWh
@@ -657,7 +657,7 @@ def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
     assert (sums[22], sums[23]) == (500.0 * 3600.0, 3600.0)
     assert sums[30] == pytest.approx(300.0 * 0.05)
     assert sums[32:45] == [3600.0] * 7 + [1000.0, 0.0, 400.0, 0.0, 0.0, 300.0]
-    assert struct.unpack_from("<76d", state, 768 + 2 * 608) == (0.0,) * 76
+    assert struct.unpack_from("<76d", state, 840 + 2 * 608) == (0.0,) * 76
     before = struct.unpack_from("<4d", state, len(state) - 32)
     assert before[:3] == (1000.0, 400.0, -300.0)
     assert isnan(before[3])
@@ -673,7 +673,7 @@ def test_the_state_of_several_busbars_has_the_layout_of_the_page() -> None:
     accounts = Accounts(roles, [0.0] * 5, windows=1, busbars=busbars, pools=pools)
     accounts.step(struct.pack("8d", 3600.0, 500.0, 0.25, 100.0, nan, -30.0, 60.0, -20.0))
     state = accounts.state()
-    assert len(state) == 32 + 8 * (2 * 20 + 44 + 2 * 24 + 2 * 4 + 2 * 152 + 5)
+    assert len(state) == 32 + 8 * (2 * 20 + 2 * 9 + 44 + 2 * 24 + 2 * 4 + 2 * 152 + 5)
     hashed = 2166136261
     indices = (index for pair in zip(busbars, pools, strict=True) for index in pair)
     for index in (0, 1, 6, 0, 6, *indices):
@@ -681,14 +681,14 @@ def test_the_state_of_several_busbars_has_the_layout_of_the_page() -> None:
     assert struct.unpack_from("<4I", state, 16) == (1, hashed, 2, 2)
     assert [struct.unpack_from("<d", state, 32 + 48 * pool)[0] for pool in (0, 1)] == [28.5, 19.0]
     assert [struct.unpack_from("<d", state, 128 + 112 * pool)[0] for pool in (0, 1)] == [30.0, 20.0]
-    site = struct.unpack_from("<23d", state, 352)
+    site = struct.unpack_from("<23d", state, 496)
     assert (site[0], site[5], site[20]) == (160.0, 50.0, 110.0)
-    held = struct.unpack_from("<21d", state, 352 + 8 * 23)
+    held = struct.unpack_from("<21d", state, 496 + 8 * 23)
     assert held[:3] == pytest.approx((40.0, 0.0, 20.0))
-    first, second = (struct.unpack_from("<24d", state, 352 + 8 * (44 + 24 * busbar)) for busbar in (0, 1))
+    first, second = (struct.unpack_from("<24d", state, 496 + 8 * (44 + 24 * busbar)) for busbar in (0, 1))
     assert first[17:19] == (100.0, 50.0)  # of import: Wh, and g at 500 g/kWh
     assert second == (0.0,) * 24
-    charges = struct.unpack_from("<8d", state, 352 + 8 * (44 + 48))
+    charges = struct.unpack_from("<8d", state, 496 + 8 * (44 + 48))
     assert charges[:2] == pytest.approx((30.0, 15.0))
     assert charges[4:] == (0.0,) * 4
 

@@ -83,7 +83,7 @@ def test_refusals_are_among_the_answers() -> None:
 
 @pytest.mark.slow(4)
 def test_a_real_daemon_matches_the_description(tmp_path: Any) -> None:
-    with started(tmp_path / "demo", "demo", "--http", "127.0.0.1:0", "--speed", "60") as demo:
+    with started(tmp_path / "demo", "demo", "--plant", "hybrid", "--http", "127.0.0.1:0", "--speed", "60") as demo:
         port = int(demo.says(r"live page: http://127\.0\.0\.1:(\d+)/").group(1))
         address = ("127.0.0.1", port)
         document = description(address)
@@ -98,3 +98,5 @@ def test_a_real_daemon_matches_the_description(tmp_path: Any) -> None:
         for path in ("/api/now", "/api/history", "/api/goals", "/healthz"):
             value = json.loads(request(f"{base}{path}")[1])
             assert mistakes(document, schema_of(document, path), value) == [], path
+            if path == "/api/now":
+                assert {node["role"] for node in value["wiring"]} == {"grid", "hybrid", "pv", "battery", "load", "ev"}

@@ -1,18 +1,19 @@
 // The section Now: carbon intensity, power flow, and a summary of devices, delivery and events.
 
 import { byId, made, put } from "./dom.js";
-import { Flow, flowsOf } from "./flow.js";
+import { Flow } from "./flow.js";
 import { age, grams, isNumber, rate, share } from "./format.js";
 import { COMMA, t, word } from "./texts.js";
+import { nodesOf, unknownOf } from "./wiring.js";
 
 export class Now {
   constructor() {
-    this.flow = new Flow(byId("flow"), byId("flow-text"));
+    this.flow = new Flow(byId("flow-card"), byId("flow-totals"), byId("flow"), byId("flow-remark"));
   }
 
   show(now) {
     this.#hero(now);
-    this.flow.show(flowsOf(now));
+    this.flow.show(now);
     const devices = now.devices ?? [];
     const sinks = now.sinks ?? [];
     const [event] = now.events ?? [];
@@ -56,13 +57,15 @@ function difference(site, grid) {
 }
 
 function reason(now) {
-  const meter = (now.devices ?? []).find((device) => device.role === "grid");
+  const meters = (now.devices ?? []).filter((device) => device.role === "grid");
+  const meter = meters.find((device) => device.state !== "good") ?? meters[0];
   if (!meter) return t("reason.meter");
   if (meter.state === "waiting") return t("reason.waiting", { name: meter.name });
   if (meter.state !== "good") return t("reason.state", { name: meter.name, state: word("state", meter.state) });
   const emission = now.emission ?? {};
   if (!Object.keys(emission).length) return t("reason.first");
-  if (!isNumber(emission.load_power)) return t("reason.balance");
+  const unknown = unknownOf(nodesOf(now));
+  if (!isNumber(emission.load_power)) return unknown.length ? t("reason.unknown", { names: unknown.join(COMMA) }) : t("reason.balance");
   if (emission.load_power <= 0) return t("reason.load");
   return t("reason.other");
 }
