@@ -122,6 +122,42 @@ def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
     assert_closing(left)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_rest_of_a_reading_before_a_pause_does_not_end_the_gap(tmp_path: Path, killed: bool) -> None:
+    # 360 kW. The last reading lies 0.5 s after the last instant: 50 Wh of it are left for the next one. Off from 70 s
+    # before the end of a quarter to 70 s after it; the first reading follows 7 instants later.
+    edge, powers, roles = at("2026-06-30T15:15:00"), {"incomer": 360e3}, {"incomer": "grid"}
+
+    async def work() -> Path:
+        folder = tmp_path / "spool"
+        folder.mkdir()
+        plant = await opened(folder, roles, edge - 151 * NS)
+        plant._powers |= powers
+        run_until(plant, edge - 71 * NS, 1.0, powers)
+        plant.flow(1.5, **powers)
+        plant.read()
+        plant.site.tick(edge - 70 * NS)
+        left = await ended(plant, folder, killed=killed)
+        plant.flow(138.5, **powers)
+        after = await opened(left, roles, 0, clock=plant.clock, counted=plant.counters)
+        after._powers |= powers
+        run_until(after, edge + 76 * NS, 1.0, powers, silent=("incomer",))
+        run_until(after, edge + 300 * NS, 1.0, powers)
+        await after.settle()
+        run_until(after, edge + 902 * NS, 1.0, powers)
+        await after.settle()
+        await after.spool.close()
+        return left
+
+    left = asyncio.run(work())
+    before, later = windows(left, "15m")[-2:]
+    assert kwh(before, "load") == pytest.approx(15.0, abs=0.05)
+    assert kwh(later, "load") == pytest.approx(90.0, abs=0.05)
+    for record in (before, later):
+        assert kwh(record, "unaccounted") == pytest.approx(0.0, abs=1e-6)
+    assert_closing(left)
+
+
 @pytest.mark.parametrize(
     ("timezone", "day", "hours"),
     [
