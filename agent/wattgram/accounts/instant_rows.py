@@ -181,8 +181,7 @@ class Instants:
                 self._late_energy.add_undated_gap(index)
             elif pause or (seconds > 0.0 and not interval.known):
                 self._late_energy.add_gap(index, span)
-            own = interval is taken.get(self._layout.channels[index].name)  # not the share of a hybrid
-            self._note_late(index, interval, span, goes_on=own and interval.waiting)
+            self._note_late(index, interval, span)
         self._carbon = self._fuel_rates(time, seconds, span)
 
     def _with_gap(
@@ -210,16 +209,10 @@ class Instants:
             waiting=interval.waiting or counted.waiting or not present,
         )
 
-    def _note_late(self, index: int, interval: PointInterval, span: Span, *, goes_on: bool) -> None:
-        """Note what the counters of a channel told, or that they will tell nothing.
-
-        goes_on: the counters have not told the gap yet. What is left of a reading before a restart ends no gap.
-        """
+    def _note_late(self, index: int, interval: PointInterval, span: Span) -> None:
+        """Note what the counters of a channel told, or that they will tell nothing."""
         late = (interval.late_positive, interval.late_negative)
-        if goes_on and not interval.told:
-            if any(late):
-                self._late_energy.tell_part(index, *late, span)
-        elif interval.told or any(late):
+        if interval.told or any(late):
             gave = self._late_energy.is_waiting(index)
             amount = self._late_energy.tell(index, *late, span)
             if amount is not None and gave:

@@ -138,15 +138,6 @@ class LateEnergy:
         self._waiting[channel] = []
         return self._tell(LateAmount(channel, spans, positive, negative))
 
-    def tell_part(self, channel: int, positive: float, negative: float, otherwise: Span) -> None:
-        """Add Wh to a channel's gap, which its counter has not told yet. otherwise: as in `tell`."""
-        spans = tuple(self._waiting[channel]) or (otherwise,)
-        if channel in self._undated or not _length(spans):
-            self._totals[2 * channel] += positive
-            self._totals[2 * channel + 1] += negative
-        else:
-            self._tell(LateAmount(channel, spans, positive, negative))
-
     def add_fuel(self, channel: int, carbon: float, otherwise: Span) -> LateAmount:
         """Add late fuel of a channel, g: of the channel's gap, or of its last amount. Return the amount."""
         last = next((amount.spans for amount in reversed(self._amounts) if amount.channel == channel), (otherwise,))
