@@ -29,7 +29,8 @@ def run_until(plant: Plant, until: int, tick: float, powers: Mapping[str, float]
     """Make ticks up to a time, without readings of the silent devices."""
     while plant.clock.now < until:
         plant.flow(tick, **powers)
-        plant.read(*(name for name in powers if name not in silent))
+        if speaking := [name for name in powers if name not in silent]:  # without a name, `read` reads all
+            plant.read(*speaking)
         plant.site.tick(plant.clock.now)
 
 

@@ -338,7 +338,9 @@ class Instants:
         for name, night in self._nights.items():
             if name in dumped.get("nights", {}):
                 night.restore(dumped["nights"][name])
-        if len(dumped.get("late", {}).get("waiting", ())) == len(self._layout.channels):
+        channels = self._layout.channels
+        older = [device for device in channels if device.role != TERMINAL_ROLE]  # without the last channels, terminals
+        if len(dumped.get("late", {}).get("waiting", ())) in (len(channels), len(older)):
             self._late_energy.restore(dumped["late"])
         if "heat_fuel" in dumped:
             self._heat_fuel.restore(dumped["heat_fuel"])

@@ -220,26 +220,36 @@ class LateEnergy:
         }
 
     def restore(self, dumped: Any) -> None:
-        """Restore the state from `dump` (after JSON); ValueError if the state is invalid or of another site."""
+        """Restore the state from `dump` (after JSON); ValueError if the state is invalid or of another site.
+
+        Older versions had no `old`, ends of quarters in `due`, and no channels of terminals, which are the last ones.
+        """
         try:
             waiting, given_up = ([_spans(spans) for spans in dumped[name]] for name in ("waiting", "given_up"))
             amounts = [
                 LateAmount(int(channel), tuple(_spans(spans)), float(positive), float(negative), float(carbon))
                 for channel, spans, positive, negative, carbon in dumped["amounts"]
             ]
-            gaps, due = _spans(dumped["gaps"]), _spans(dumped["due"])
+            gaps, due = _spans(dumped["gaps"]), [self._due_span(due) for due in dumped["due"]]
             undated, totals = (
                 {int(index) for index in dumped["undated"]},
                 [float(energy) for energy in dumped["totals"]],
             )
-            old = [float(value) for value in dumped["old"]]
+            old = [float(value) for value in dumped.get("old", [0.0] * (3 * len(waiting)))]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected the late energy of a site") from error
-        count = len(self._waiting)
-        if {len(waiting), len(given_up), len(totals) // 2, len(old) // 3} != {count} or any(
-            amount.channel >= count for amount in amounts
+        count = len(waiting)
+        if (
+            count > len(self._waiting)
+            or {len(waiting), len(given_up), len(totals) // 2, len(old) // 3} != {count}
+            or any(amount.channel >= count for amount in amounts)
         ):
             raise ValueError(f"found {dumped!r}, expected the late energy of this site's channels")
+        further = len(self._waiting) - count
+        waiting += [[] for _ in range(further)]
+        given_up += [[] for _ in range(further)]
+        totals += [0.0] * (2 * further)
+        old += [0.0] * (3 * further)
         self._waiting, self._given_up, self._gaps, self._amounts, self._due = waiting, given_up, gaps, amounts, due
         self._undated, self._totals, self._old = undated, totals, old
 
@@ -288,6 +298,12 @@ class LateEnergy:
         """Return the start of the quarter that contains a time: quarters have one length."""
         end = self._quarter_end(time)
         return 2 * end - self._quarter_end(end)
+
+    def _due_span(self, dumped: Any) -> Span:
+        """Return a span of `due`; of the end of a quarter, the quarter."""
+        if isinstance(dumped, int):
+            return Span(self._quarter_begin(dumped - 1), dumped)
+        return _spans([dumped])[0]
 
     def _discard_settled(self, time: int) -> None:
         """Discard what no row of a later time contains."""

@@ -25,7 +25,7 @@ from wattgram.counters.metering import MeteredStep, Metering, counters_of
 from .daylight import daylight_of
 from .record_quality import worst_quality
 from .sustained_power import SustainedPower
-from .terminal_reading import INVERTER_ROLES, TERMINAL_COUNTERS, NodeReading, TerminalReads
+from .terminal_reading import INVERTER_ROLES, TERMINAL_COUNTERS, NodeReading, TerminalReads, as_wired
 from .validity import Judge, Judged
 from .value_incident import AGREE, COMPLETE, DISAGREE, IMPLAUSIBLE, MISSING, PLAUSIBLE, ValueIncident, by_kind
 from .wanted_quantities import WantedQuantities
@@ -117,7 +117,7 @@ class Source:
 
     def equip(self, device: Device, plan: Plan) -> None:
         """Set the device's quantities and the layout of its register image. Call this before the first reading."""
-        remembered = self.dump()
+        remembered, device = self.dump(), as_wired(device, self.config)
         self._check_role(device)
         self._index = {name: index for index, name in enumerate(plan.quantities)}
         self._layout, self._preview = (device, plan), None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite, nan
 from typing import Any, NamedTuple
 
-from wattgram_drivers.device import Device, Terminal
+from wattgram_drivers.device import Device, RoleReads, Terminal
 from wattgram_drivers.map_roles import complete, parts
 from wattgram_drivers.places import Place
 from wattgram_drivers.plan import Plan
@@ -21,6 +22,9 @@ INVERTER_ROLES = ("pv", "battery")
 
 TERMINAL_COUNTERS = " terminal"
 """Key of the terminal's counters beside those of the role."""
+
+AC_SIDE = re.compile(r"-?active_power_(total|l\d)|energy_(export|import|total)")
+"""Quantities of the AC side that a battery's power and counters can be."""
 
 ESTIMATE_ERROR = 0.05
 """Limit of error of a terminal power that is the sum of the DC powers, as a share (METHOD-SITE 8.2)."""
@@ -93,6 +97,20 @@ def with_terminal(config: DeviceConfig, device: Device) -> tuple[str, ...]:
         return config.quantities
     needed = [name for name in quantities_of(device.terminal) if name in device.quantities]
     return tuple(dict.fromkeys((*config.quantities, *needed)))
+
+
+def as_wired(device: Device, config: DeviceConfig) -> Device:
+    """Return a device with the quantities of its role at its place.
+
+    The AC side of a battery in an inverter is that of the inverter, with its PV: neither its power nor its counters are
+    the battery's (METHOD-SITE 8.2).
+    """
+    reads = device.roles.get(config.role)
+    if not config.in_inverter or reads is None:
+        return device
+    power = tuple(names for names in reads.power if not any(map(AC_SIDE.fullmatch, names)))
+    energy = tuple(pair for pair in reads.energy if not any(map(AC_SIDE.fullmatch, pair)))
+    return replace(device, roles={**device.roles, config.role: RoleReads(power, energy)})
 
 
 class TerminalReads:

@@ -55,7 +55,8 @@ class DeviceConfig:
     V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
     of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good. `behind`: the
     devices whose readings contain this device's flow, () for the busbar. `backup`: loads stand on the backup port of
-    an inverter whose map has no power of it. `night`: whether a PV inverter answers at night, "silent" or
+    an inverter whose map has no power of it. `in_inverter`: a battery with the url and unit of a PV inverter that it is
+    behind. `night`: whether a PV inverter answers at night, "silent" or
     "answers"; "" as its map says.
     `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     """
@@ -84,6 +85,7 @@ class DeviceConfig:
     night: str = ""
     behind: tuple[str, ...] = ()
     backup: bool = False
+    in_inverter: bool = False
     unsuitable: str = ""
 
 
@@ -110,6 +112,8 @@ def read(tables: Sequence[Table], maps: Path | None, netting: str = "busbar") ->
         devices.append(device)
     above = topology_keys.resolved(tables, devices, netting)
     devices = [replace(device, behind=names) for device, names in zip(devices, above, strict=True)]
+    inside = topology_keys.batteries_in_inverters(devices)
+    devices = [replace(device, in_inverter=device.name in inside) for device in devices]
     _check_battery_pools(tables, devices, netting)
     return _with_fuel_meters(tables, devices)
 

@@ -87,6 +87,20 @@ def resolved(tables: Sequence[Table], devices: Sequence[Wired], netting: str) ->
     return found
 
 
+def batteries_in_inverters(devices: Sequence[Wired]) -> set[str]:
+    """Return the names of the batteries with the url and unit of a PV inverter that they are behind."""
+    places = {
+        device.name: (device.endpoint.key, device.unit)
+        for device in devices
+        if device.role in ("pv", "battery") and device.endpoint is not None
+    }
+    return {
+        device.name
+        for device in devices
+        if device.role == "battery" and any(places.get(device.name) == places.get(name, "") for name in device.behind)
+    }
+
+
 def battery_pools(devices: Sequence[Wired], netting: str, hybrids: Collection[str]) -> list[list[str]]:
     """Return the names of the batteries pool by pool (METHOD-SITE 9.6).
 

@@ -44,6 +44,7 @@ class Track:
         self._counted_until = 0
         self._previous = 0
         self._carried = NOTHING_METERED
+        self._resumed = False  # whether `_carried` is of the time before a restart, and no reading has counted since
 
     def put(self, point: TrackPoint) -> None:
         """Add a reading. A reading that is not later than the last one is discarded, except for its counted amount."""
@@ -77,7 +78,8 @@ class Track:
         An amount is returned when its reading is at or after the instant, so that it is compared with the energy of the
         same time. An amount that belongs to a gap is returned at once.
         """
-        metered, self._carried = self._carried, NOTHING_METERED
+        before, self._carried = self._carried, NOTHING_METERED
+        metered = before
         counts = [index for index, point in enumerate(self._points) if _counts(point.metered)]
         for index in [index for index in counts if self._points[index].metered.verdict in BRIDGED]:
             metered = metered.followed_by(self._take_all(index))
@@ -86,8 +88,12 @@ class Track:
         if later is not None or (passed and self._points[passed[-1]].time == time):
             for index in passed:
                 metered = metered.followed_by(self._take_all(index))
-        if later is not None:
-            metered = metered.followed_by(self._take_part(later, time))
+        if later is not None and _counts(part := self._take_part(later, time)):
+            metered = metered.followed_by(part)
+        if self._resumed and metered is before:  # alone it would end the gap of the restart
+            self._carried, metered = before, NOTHING_METERED
+        else:
+            self._resumed = False
         power = self._power(time)
         flows, self._previous = self._between(self._previous, time), time
         # The readings after the last counted amount determine the distribution of the next amount.
@@ -111,6 +117,7 @@ class Track:
         except (TypeError, ValueError) as error:
             raise ValueError(f"found {dumped!r}, expected a track's state: two numbers or nulls") from error
         self._carried = MeteredStep(positive, negative)
+        self._resumed = True
 
     def _power(self, time: int) -> float:
         before = next((point for point in reversed(self._points) if point.time <= time), None)

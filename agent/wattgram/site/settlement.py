@@ -59,8 +59,10 @@ class Settlement:
         return {"since": _earliest(self._since, self._begun), "amounts": self._amounts}
 
     def restore(self, dumped: Any) -> None:
-        """Restore the state from `dump`; ValueError if the state is invalid."""
+        """Restore the state from `dump`; ValueError if the state is invalid. An older version stored `since` alone."""
         try:
+            if dumped is None or isinstance(dumped, int):
+                dumped = {"since": dumped, "amounts": []}
             since = dumped["since"]
             self._since = None if since is None else int(since)
             self._amounts = [

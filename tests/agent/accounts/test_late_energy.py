@@ -184,6 +184,28 @@ def test_the_state_survives_a_restart() -> None:
             late_energy().restore(invalid)
 
 
+def test_the_state_of_an_older_version_keeps_its_gaps_and_amounts() -> None:
+    # Commit 56e3734: ends of quarters in `due`, no `old`, and no channels of terminals behind the others.
+    late = late_energy(3)
+    late.restore(
+        {
+            "waiting": [[[1000 * NS, 1100 * NS]], []],
+            "given_up": [[], []],
+            "gaps": [[600 * NS, 1100 * NS]],
+            "amounts": [[1, [[600 * NS, 1000 * NS]], 52.0, 4.0, 0.0]],
+            "due": [900 * NS, 1800 * NS],
+            "undated": [0],
+            "totals": [7.0, 0.0, 0.0, 0.0],
+        }
+    )
+    assert late.take_totals() == [7.0, 0.0, 0.0, 0.0, 0.0, 0.0]
+    assert late.is_waiting(0)
+    rows = late.take(1800 * NS)
+    assert times(rows) == [900.0, 1800.0]
+    assert [row.energies[2:4] for row in rows] == [(39.0, 3.0), (13.0, 1.0)]  # 300 s and 100 s of 400 s
+    assert isnan(rows[1].powers[0])
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 1), st.integers(1, 3000), st.integers(1, 3000), st.floats(0.0, 1e6)), max_size=12)
 )

@@ -5,8 +5,13 @@ from __future__ import annotations
 from math import isnan, nan
 
 import pytest
-from wattgram.acquisition.terminal_reading import TerminalPower, quantities_of, terminal_power
+from wattgram.acquisition.terminal_reading import TerminalPower, as_wired, quantities_of, terminal_power
+from wattgram.config.devices_table import DeviceConfig
+from wattgram_drivers.catalogue import load
 from wattgram_drivers.device import Terminal
+from wattgram_drivers.endpoint import parse
+
+from tests.support.sunspec_chains import COMMON_66, END, INVERTER, MARKER, discover, written
 
 PORTS = Terminal(grid_port=("port",), backup_power=("beside",))
 ALONE = Terminal(grid_port=("port",))
@@ -45,3 +50,28 @@ def test_without_any_register_the_dc_side_is_an_estimate() -> None:
 def test_the_quantities_of_a_terminal_are_read_whatever_was_chosen() -> None:
     assert quantities_of(BARE) == ("p1", "p2", "b", "c")
     assert quantities_of(BRIDGE) == ("bridge", "other", "port", "beside")
+
+
+@pytest.mark.parametrize("driver", ["sunspec:battery", "sunspec:inverter"])
+def test_the_ac_power_of_a_hybrid_is_not_the_power_of_its_battery(driver: str) -> None:
+    # METHOD-SITE 8.2: model 124 has no power, so B is unknown. T = 4.8 kW at noon is not a discharge of 4.8 kW.
+    words = (
+        *MARKER,
+        *COMMON_66,
+        *written(103, {**INVERTER, "W": 4_800.0}),
+        *written(124, {"ChaState_SF": 0, "ChaState": 63}),
+        *END,
+    )
+    found = discover(words, driver=driver)
+    alone = DeviceConfig("store", "battery", driver, None, parse("tcp://127.0.0.1:502"), 1)
+    inside = DeviceConfig("store", "battery", driver, None, parse("tcp://127.0.0.1:502"), 1, in_inverter=True)
+    assert as_wired(found, alone).roles["battery"].power[0] == ("active_power_total",)
+    reads = as_wired(found, inside).roles["battery"]
+    assert reads.power == ()
+    assert not {"energy_export", "energy_total"} & {name for pair in reads.energy for name in pair}
+
+
+@pytest.mark.parametrize("driver", ["huawei_luna2000", "goodwe_et", "sungrow_sh_hybrid", "solaredge_battery_1"])
+def test_a_battery_register_stays_the_power_of_a_battery_in_an_inverter(driver: str) -> None:
+    inside = DeviceConfig("store", "battery", driver, None, parse("tcp://127.0.0.1:502"), 1, in_inverter=True)
+    assert as_wired(load(driver), inside).roles["battery"] == load(driver).roles["battery"]

@@ -46,6 +46,16 @@ def test_the_configuration_says_otherwise() -> None:
     assert behind(site(ROOF, hall, in_hall))["store"] == ("hall",)
 
 
+def test_a_battery_on_the_unit_of_its_inverter_is_in_it() -> None:
+    def inside(*devices: str) -> list[str]:
+        return [found.name for found in site(ROOF, *devices).devices if found.in_inverter]
+
+    assert inside(device("store", "battery", "sunspec")) == ["store"]
+    assert inside(device("store", "battery", "sunspec", more='behind = ""')) == []
+    assert inside(device("store", "battery", "sunspec", unit=2, more='behind = "roof"')) == []
+    assert inside(device("hall", "load", port=503), device("furnace", "load", port=503, more='behind = "hall"')) == []
+
+
 def test_inverters_may_share_a_battery() -> None:
     second = device("roof-2", "pv", "huawei_sun2000", port=504)
     shared = device("store", "battery", "huawei_luna2000", port=505, more='behind = ["roof", "roof-2"]')

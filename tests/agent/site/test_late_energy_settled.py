@@ -122,6 +122,40 @@ def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
     assert_closing(left)
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_the_rest_of_a_reading_before_a_pause_does_not_end_the_gap(tmp_path: Path, killed: bool) -> None:
+    # 360 kW. The last reading lies 2 s after the last instant, so 200 Wh of it are left for the next instant. The
+    # first instant, 510 s after the pause began, has no reading. The pause contains the end of a quarter.
+    edge, powers, roles = at("2026-06-30T15:15:00"), {"incomer": 360e3}, {"incomer": "grid"}
+
+    async def work() -> Path:
+        folder = tmp_path / "spool"
+        folder.mkdir()
+        plant = await opened(folder, roles, edge - 300 * NS, tick=20.0)
+        plant._powers |= powers
+        for _ in range(10):
+            plant.flow(10.0, **powers)
+            instant = plant.clock.now
+            plant.flow(2.0, **powers)
+            plant.read()
+            plant.site.tick(instant)
+            plant.flow(8.0, **powers)
+        left = await ended(plant, folder, killed=killed)
+        plant.flow(500.0, **powers)
+        after = await opened(left, roles, 0, tick=20.0, clock=plant.clock, counted=plant.counters)
+        after._powers |= powers
+        run_until(after, edge + 410 * NS, 10.0, powers, silent=("incomer",))
+        run_until(after, edge + 600 * NS, 10.0, powers)
+        (settled,) = [str(record["detail"]) for record in after.appended("event") if record["event"] == "gap settled"]
+        assert float(settled.split()[0]) == pytest.approx(52.0, abs=0.3)  # 520 s between the two instants
+        await after.settle()
+        await after.spool.close()
+        return left
+
+    (before,) = windows(asyncio.run(work()), "15m")
+    assert kwh(before, "unaccounted") == pytest.approx(0.0, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("timezone", "day", "hours"),
     [
