@@ -165,14 +165,15 @@ def test_a_backup_key_without_effect_is_a_note(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ports", "note"),
     [
-        ({"grid_port": ("p",)}, "has no register of the backup port; with backup = true the power of the terminal is"),
-        ({"grid_port": ("p",), "backup_power": ("b",)}, "backup has no effect: acme reads the power of the backup"),
+        (
+            Terminal(grid_port=("p",)),
+            "no register of the backup port; with backup = true the power of the terminal is",
+        ),
+        (Terminal(grid_port=("p",), backup_power=("b",)), "backup has no effect: acme reads the power of the backup"),
     ],
 )
-def test_a_backup_key_counts_with_a_register_of_the_grid_port_alone(
-    ports: dict[str, tuple[str, ...]], note: str
-) -> None:
-    acme = replace(load("goodwe_et"), terminal=Terminal(**ports, battery_power=(("battery_power",),)))
+def test_a_backup_key_counts_with_a_register_of_the_grid_port_alone(ports: Terminal, note: str) -> None:
+    acme = replace(load("goodwe_et"), terminal=replace(ports, battery_power=(("battery_power",),)))
     roof = DeviceConfig("roof", "pv", "acme", acme, parse("tcp://10.0.0.1"), 1, backup=True)
     assert [text for text in hybrid_notes([roof]) if note in text]
 
