@@ -254,7 +254,8 @@ class Terminal:
     These are quantities, best first; () where the map has none. pv_power, battery_power (+ discharging): DC side,
     alternatives as in `RoleReads`. dc: "net" if `pv_power` includes the battery's power. energy, pv_energy,
     battery_energy: counters as in `RoleReads`; + of the terminal is DC to AC. A unit whose battery power has never had
-    a value has no battery: the same map serves inverters without one.
+    a value has no battery: the same map serves inverters without one. battery_signs: a value other than 0 of one of
+    these shows that a battery is there, even without a power.
     """
 
     bridge: tuple[str, ...] = ()
@@ -266,6 +267,7 @@ class Terminal:
     energy: tuple[tuple[str, str], ...] = ()
     pv_energy: tuple[tuple[str, str], ...] = ()
     battery_energy: tuple[tuple[str, str], ...] = ()
+    battery_signs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

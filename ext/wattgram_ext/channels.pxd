@@ -285,13 +285,16 @@ cdef inline Seen told(const Channels *channels, const double *powers) noexcept n
 cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows) noexcept nogil:
     """Decide which flows are known, and the coverage: the share of the present channels (METHOD-SITE 9.1).
 
-    A channel that a terminal contains is not present, but its power is in that of the terminal.
+    A channel that a terminal contains is not present, but its power is in that of the terminal; so is the power of a
+    battery that has no channel.
     """
     cdef int there = seen.grid + seen.pv + seen.generation + seen.battery
     flows.known[FLOW_IMPORT] = flows.known[FLOW_EXPORT] = seen.grid == count(channels, GRID, GRID)
     flows.known[FLOW_PV] = seen.pv == count(channels, PV, PV)
     flows.known[FLOW_GENERATION] = seen.generation == count(channels, WIND, CHP)
-    flows.known[FLOW_DISCHARGE] = flows.known[FLOW_CHARGE] = seen.battery == count(channels, BATTERY, BATTERY)
+    flows.known[FLOW_DISCHARGE] = flows.known[FLOW_CHARGE] = (
+        seen.battery == count(channels, BATTERY, BATTERY) and not flows.hidden
+    )
     flows.present = there
     flows.expected = count(channels, GRID, BATTERY)
     flows.whole = there + flows.hidden == flows.expected

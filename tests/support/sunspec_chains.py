@@ -70,6 +70,24 @@ def written(number: int, points: Mapping[str, float], blocks: Sequence[Mapping[s
     return struct.unpack(f">{len(octets) // 2}H", octets)
 
 
+def modules(*powers: float, texts: Sequence[str] = ()) -> tuple[int, ...]:
+    """Return a model 160 with these powers and texts. IDStr is 1 behind the ID of a module, of 20 registers."""
+    words = [*written(160, {"DCW_SF": 0, "N": len(powers)}, [{"ID": n, "DCW": p} for n, p in enumerate(powers, 1)])]
+    for number, text in enumerate(texts):
+        start = 10 + 20 * number + 1
+        words[start : start + 8] = struct.unpack(">8H", text.encode().ljust(16, b"\0"))
+    return tuple(words)
+
+
+def ports(*typed: tuple[int, int]) -> tuple[int, ...]:
+    """Return a model 714 by hand: 20 registers, then 25 a port, PrtTyp at 0 and DCW at 12 of each."""
+    fixed = [714, 18 + 25 * len(typed), *[0xFFFF] * 2, len(typed), *[0x8000] * 2, *[0xFFFF] * 8, 0, 0, 0, 0, 0]
+    blocks = []
+    for number, (kind, power_) in enumerate(typed, 1):
+        blocks += [kind, number, *[0] * 8, 0x8000, 0xFFFF, power_ & 0xFFFF, *[0xFFFF] * 8, 0x8000, 1, 0xFFFF, 0xFFFF]
+    return (*fixed, *blocks)
+
+
 def read(words: Sequence[int], driver: str = "sunspec") -> dict[str, float]:
     """Return the values of a member of the chain; NaN where absent."""
     reader = Reader(discover(words, driver=driver), 1)

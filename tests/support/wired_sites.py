@@ -9,7 +9,7 @@ site.latest["load_power"]
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 
 from tests.support.plants import Hands
+from tests.support.served_chains import ChainModels, ServedChain
 from tests.support.served_images import ServedImages
 
 START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS
@@ -42,6 +43,7 @@ class WiredSite:
     """A site whose devices show what the test says, one reading of each with every tick.
 
     grid: the table [grid]. keys: more lines of [site]. signals: of the grid, also of the future.
+    chains: the models that a SunSpec device serves, by its name.
     """
 
     def __init__(
@@ -54,20 +56,24 @@ class WiredSite:
         timezone: str = "UTC",
         keys: str = "",
         signals: Sequence[Signal] = (),
+        chains: Mapping[str, ChainModels] | None = None,
     ) -> None:
         head = HEAD.format(tick).replace('"UTC"', f'"{timezone}"')
         text = head + keys + grid + "".join(devices)
         self.config: Config = read(text, folder / "site.toml", {})
         self.clock = Hands(start)
         self.records: list[Record] = []
-        self.images = {}
+        self.images: dict[str, ServedImages | ServedChain] = {}
         self.sources = {}
         for config in self.config.devices:
-            assert config.device is not None
-            # A register without a value would be a missing part of the device.
-            images = ServedImages(config.device, {"frequency": 50.0, "voltage_l1n": 230.0})
+            images: ServedImages | ServedChain
+            if config.device is None:
+                images = ServedChain((chains or {})[config.name], config.driver, config.role)
+            else:
+                # A register without a value would be a missing part of the device.
+                images = ServedImages(config.device, {"frequency": 50.0, "voltage_l1n": 230.0})
             source = Source(config, "works", 0.0)
-            source.equip(config.device, images.reader.plan)
+            source.equip(images.device, images.reader.plan)
             self.images[config.name], self.sources[config.name] = images, source
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
         feeds = [Feed("signals", self.clock, keeps=True)] if signals else []

@@ -62,10 +62,10 @@ class HybridResult(NamedTuple):
 
 @dataclass
 class HybridState:
-    """State of one node. seen: a battery was charged or discharged at some time. finding: of the last whole hour.
+    """State of one node. seen: a battery moved, or was shown by its values, at some time.
 
-    discharge_share, charge_share: of what last went out of the terminal and into it, that of the battery. measured: by
-    inverter, whether its map has registers of the PV power.
+    finding: of the last whole hour. discharge_share, charge_share: of what last went out of the terminal and into it,
+    that of the battery. measured: by inverter, whether its map has registers of the PV power.
     """
 
     node: HybridNode
@@ -94,8 +94,14 @@ class HybridState:
         """Return whether the terminal is shared out. An inverter without a battery is an inverter like others."""
         return bool(node.batteries) or self.seen or node.inverters[0].role == "battery"
 
+    def shows_battery(self, reading: NodeReading) -> bool:
+        """Return whether a reading shows a battery whose power is unknown: by its values, or by what it draws."""
+        draws = reading.sign is not None and reading.terminal < -self.limits.own_use
+        return isnan(reading.battery) and (bool(reading.sign) or draws)
+
     def add_inverter(self, name: str, reading: NodeReading) -> None:
         """Add the DC counters of an inverter's reading."""
+        self.seen = self.seen or self.shows_battery(reading)
         self.measured[name] = reading.measured
         self._estimated, self._backup = reading.estimated, reading.backup
         self._count(0, reading.pv_step.positive, reading.pv_step.resolution[0])
@@ -162,7 +168,7 @@ class HybridState:
 
     @property
     def _lacks_channel(self) -> bool:
-        """Whether a battery moves that has no channel."""
+        """Whether there is a battery that has no channel."""
         return self.seen and not self.node.battery_channels
 
     def _energy(self, forward: float, backward: float, interval: HybridInterval, hours: float) -> HybridSplit:
@@ -234,7 +240,7 @@ class HybridState:
         if self.unnamed or not self._lacks_channel:
             return []
         self.unnamed = True
-        detail = "a battery is charged and discharged behind this inverter; add it as a device with role battery"
+        detail = "there is a battery behind this inverter; add it as a device with role battery"
         return [Occurrence(UNNAMED, detail)]
 
     def _check_loss(self, terminal: float, pv: float, battery: float, hours: float) -> list[Occurrence]:

@@ -121,8 +121,9 @@ class SiteWiring:
         if node is None or name not in self._inverters:
             return
         reading = taken.node
-        if reading is not None and (isfinite(reading.battery) or self.is_shared(node)):
-            self._states[node.name].add_inverter(name, reading)
+        state = self._states[node.name]
+        if reading is not None and (isfinite(reading.battery) or state.shows_battery(reading) or state.shares(node)):
+            state.add_inverter(name, reading)
             yield f"{name} {TERMINAL}", reading.terminal, reading.terminal_step
             yield f"{name} {STRINGS}", reading.pv, NOTHING_METERED
             yield f"{name} {CELLS}", reading.battery, NOTHING_METERED

@@ -41,7 +41,8 @@ class NodeReading(NamedTuple):
     """Powers of one reading, W, NaN if unknown; battery + discharging.
 
     backup: power of the backup port, NaN without a register. *_step: amounts of the counters since the previous
-    reading; terminal + from DC to AC. measured: the map has registers of the PV power.
+    reading; terminal + from DC to AC. measured: the map has registers of the PV power. sign: whether a value shows
+    a battery; None if the map has no such values.
     """
 
     terminal: float = nan
@@ -50,6 +51,7 @@ class NodeReading(NamedTuple):
     backup: float = nan
     estimated: bool = False
     measured: bool = False
+    sign: bool | None = None
     terminal_step: MeteredStep = MeteredStep()
     pv_step: MeteredStep = MeteredStep()
     battery_step: MeteredStep = MeteredStep()
@@ -83,11 +85,15 @@ def is_estimated(terminal: Terminal) -> bool:
 
 
 def quantities_of(terminal: Terminal) -> tuple[str, ...]:
-    """Return the quantities of a terminal's powers, which are read whatever the key `quantities` says."""
+    """Return the quantities of a terminal's powers and of the signs of a battery.
+
+    They are read whatever the key `quantities` says.
+    """
     ports = (terminal.bridge, terminal.grid_port, terminal.backup_power)
     alternatives = (*terminal.pv_power, *terminal.battery_power)
     names = [*(name for port in ports for name in port)]
     names += [name for alternative in alternatives for name, _ in parts(alternative)]
+    names += terminal.battery_signs
     return tuple(dict.fromkeys(names))
 
 
@@ -179,8 +185,19 @@ class TerminalReads:
         known = TerminalPower(*terminal_power(self.terminal, numbers, pv, battery, backup=self._backup))
         beside = _first(self.terminal.backup_power, numbers)
         return NodeReading(
-            known.power, pv, battery, numbers[beside] if beside else nan, known.estimated, measured=bool(strings)
+            known.power,
+            pv,
+            battery,
+            numbers[beside] if beside else nan,
+            known.estimated,
+            measured=bool(strings),
+            sign=self._sign(numbers),
         )
+
+    def _sign(self, numbers: Mapping[str, float]) -> bool | None:
+        """Return whether a value shows a battery; None if the map has no such values."""
+        found = [numbers.get(name, nan) for name in self.terminal.battery_signs]
+        return any(isfinite(number) and number != 0.0 for number in found) if found else None
 
 
 def residual(reading: NodeReading) -> float:

@@ -23,6 +23,14 @@ _TYPES: Mapping[int, PortUse] = {0: "pv", 1: "battery"}
 _TEXTS: tuple[tuple[str, PortUse], ...] = ((r"stdis", "discharge"), (r"stcha", "charge"))
 """Use by the point IDStr of model 160: a Fronius GEN24 has "MPPT 1", "MPPT 2", "StCha 3" and "StDisCha 4"."""
 
+BATTERY_SIGNS = (
+    *("battery_soc", "battery_soh", "battery_voltage", "battery_current", "battery_cell_voltage_max"),
+    *("battery_available_ah", "battery_available_energy", "battery_capacity", "battery_capacity_ah"),
+    *("battery_cycles", "battery_string_voltage", "battery_max_charge_power"),
+)
+"""Quantities that an inverter without a battery does not have in the models of a battery, or has as 0. Rates, reserves
+and times are no signs: these are settings, which have defaults."""
+
 _PHASES = ("active_power_l1", "active_power_l2", "active_power_l3")
 _AC_POWER = (("active_power_total",), _PHASES)
 _AT_TERMINAL = (("energy_export", "energy_import"), ("energy_total", ""))
@@ -116,16 +124,17 @@ def battery_counters(facts: StorageFacts) -> tuple[tuple[str, str], ...]:
     return ((f"dc_energy_{out[0]}", f"dc_energy_{into[0]}"),) if len(out) == len(into) == 1 else ()
 
 
-def member_terminal(names: Collection[str], facts: StorageFacts) -> Terminal | None:
-    """Return the terminal of an inverter whose battery has values; None without a battery, or without PV.
+def member_terminal(names: Collection[str], facts: StorageFacts, of_storage: Collection[str]) -> Terminal | None:
+    """Return the terminal of an inverter with models of a battery; None if these have no value, or without PV.
 
-    Model 124 and model 713 have no power: without another model, the battery's power is unknown.
+    of_storage: the names that the models of the battery supply. Model 124 and model 713 have no power: without
+    another model the battery's power is unknown, and a battery is there if one of its measurements says so.
     """
-    powers = battery_powers(names, facts)
-    modules = tuple(name for name in names if re.fullmatch(r"dc_power_\d+", name))
-    if facts.vacant or facts.battery_alone or not (powers or modules):
+    if facts.vacant or facts.battery_alone:
         return None
+    modules = tuple(name for name in names if re.fullmatch(r"dc_power_\d+", name))
     pv = tuple(f"dc_power_{number}" for number in _numbers(facts, "pv"))
+    powers = battery_powers(names, facts)
     if not pv and not any(facts.ports):
         pv = modules  # all modules are PV's if the battery has a model of its own
     return Terminal(
@@ -134,6 +143,7 @@ def member_terminal(names: Collection[str], facts: StorageFacts) -> Terminal | N
         battery_power=powers,
         energy=_AT_TERMINAL,
         battery_energy=battery_counters(facts),
+        battery_signs=tuple(name for name in BATTERY_SIGNS if name in of_storage),
     )
 
 

@@ -124,7 +124,8 @@ def described(member: Member, identity: CommonModel, *, alone: bool, facts: Stor
     if member.kind == "meter" and any(_COUNTS_DOWN.match(text) for text in (identity.vendor, identity.model)):
         offered = {name: _counting_down(register) for name, register in offered.items()}
     numbers = [found.model for found in (member.common, *member.models) if found is not None]
-    hybrid = member.kind == "inverter" and any(found.model in STORAGE_MODELS for found in member.models)
+    storage = [found for found in member.models if found.model in STORAGE_MODELS]
+    of_storage = [name for name, register in offered.items() if any(_contains(found, register) for found in storage)]
     return Device(
         name=SUNSPEC if alone else member.driver,
         vendor=identity.vendor,
@@ -142,8 +143,12 @@ def described(member: Member, identity: CommonModel, *, alone: bool, facts: Stor
         nameplate="rated_power" if "rated_power" in offered else "",
         blocks=tuple(register_block(found) for found in member.models),
         roles=member_roles(member.kind, numbers, tuple(offered), facts),
-        terminal=member_terminal(tuple(offered), facts) if hybrid else None,
+        terminal=member_terminal(tuple(offered), facts, of_storage) if member.kind == "inverter" and storage else None,
     )
+
+
+def _contains(found: FoundModel, register: Register) -> bool:
+    return found.address <= register.address < found.address + 2 + found.length
 
 
 def _counting_down(register: Register) -> Register:

@@ -6,7 +6,6 @@ Model 714 has a type for each port (sunspec/models); the texts of model 160's mo
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from math import isnan
 
@@ -15,7 +14,7 @@ from wattgram_drivers.device import Device, Terminal
 from wattgram_drivers.map_roles import complete, parts
 from wattgram_drivers.sunspec.member_roles import StorageFacts, battery_counters
 
-from tests.support.sunspec_chains import COMMON_66, END, INVERTER, MARKER, discover, read, written
+from tests.support.sunspec_chains import COMMON_66, END, INVERTER, MARKER, discover, modules, ports, read, written
 
 EMPTY_124 = (124, 24, *[0xFFFF] * 24)
 STORAGE = written(124, {"ChaState_SF": 0, "ChaState": 63})
@@ -24,24 +23,6 @@ METER = written(203, {"W_SF": 0, "W": 7.0, "TotWh_SF": 0, "TotWhImp": 9.0})
 
 def inverter(power: float) -> tuple[int, ...]:
     return written(103, {**INVERTER, "W": power})
-
-
-def modules(*powers: float, texts: Sequence[str] = ()) -> tuple[int, ...]:
-    """Return a model 160 with these powers and texts. IDStr is 1 behind the ID of a module, of 20 registers."""
-    words = [*written(160, {"DCW_SF": 0, "N": len(powers)}, [{"ID": n, "DCW": p} for n, p in enumerate(powers, 1)])]
-    for number, text in enumerate(texts):
-        start = 10 + 20 * number + 1
-        words[start : start + 8] = struct.unpack(">8H", text.encode().ljust(16, b"\0"))
-    return tuple(words)
-
-
-def ports(*typed: tuple[int, int]) -> tuple[int, ...]:
-    """Return a model 714 by hand: 20 registers, then 25 a port, PrtTyp at 0 and DCW at 12 of each."""
-    fixed = [714, 18 + 25 * len(typed), *[0xFFFF] * 2, len(typed), *[0x8000] * 2, *[0xFFFF] * 8, 0, 0, 0, 0, 0]
-    blocks = []
-    for number, (kind, power_) in enumerate(typed, 1):
-        blocks += [kind, number, *[0] * 8, 0x8000, 0xFFFF, power_ & 0xFFFF, *[0xFFFF] * 8, 0x8000, 1, 0xFFFF, 0xFFFF]
-    return (*fixed, *blocks)
 
 
 def chain(*models: Sequence[int]) -> tuple[int, ...]:
@@ -157,10 +138,23 @@ def test_an_inverter_whose_ports_are_all_a_batterys_gives_its_ac_power_as_the_ba
     assert device(words, "sunspec:battery").roles["battery"].energy[0] == ("energy_export", "energy_import")
 
 
-def test_a_battery_inverter_without_pv_is_its_ac_side() -> None:
+def test_the_ac_side_with_a_battery_and_no_modules_is_a_terminal_for_pv_and_the_batterys_power_for_a_battery() -> None:
+    # Whether PV stands behind the same bridge does not show in models 103 and 124: the role says what the AC power is.
     words = chain(inverter(-3_000.0), STORAGE)
-    assert power(words, "sunspec:battery", "battery") == -3_000.0
-    assert device(words, "sunspec:inverter").terminal is None
+    assert power(words, "sunspec:battery", "battery") == power(words, "sunspec:inverter", "battery") == -3_000.0
+    terminal = terminal_of(words)
+    assert (terminal.bridge, terminal.pv_power, terminal.battery_power) == (("active_power_total",), (), ())
+
+
+def test_the_signs_of_a_battery_are_measurements_of_its_models_and_no_settings() -> None:
+    # Model 120 has battery ratings too, also of an inverter without a battery.
+    rated = written(120, {"WHRtg_SF": 0, "WHRtg": 0, "MaxChaRte_SF": 0, "MaxChaRte": 0})
+    signs = ("battery_soc", "battery_voltage", "battery_available_ah")
+    assert terminal_of(chain(inverter(0.0), rated, STORAGE)).battery_signs == signs
+    assert terminal_of(chain(inverter(0.0), STORAGE)).battery_signs == (*signs, "battery_max_charge_power")
+    energy = written(713, {"Pct_SF": 0, "SoC": 63, "WH_SF": 0, "WHRtg": 9_000})
+    found = terminal_of(chain(written(701, {"W_SF": 0, "W": 0.0}), energy))
+    assert {"battery_soc", "battery_available_energy", "battery_capacity"} <= {*found.battery_signs}
 
 
 def test_several_batteries_have_no_common_counter() -> None:
