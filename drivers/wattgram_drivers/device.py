@@ -250,11 +250,12 @@ class Terminal:
     """Quantities of the AC terminal and the DC side of an inverter with a battery (METHOD-SITE 8.2).
 
     bridge: power over the converter's bridge, + from DC to AC. grid_port: power out of the grid port. backup_power:
-    power out of the backup port. These are quantities, best first; () where the map has none. pv_power, battery_power
-    (+ discharging): DC side, alternatives as in `RoleReads`. dc: "net" if `pv_power` includes the battery's power.
-    energy, pv_energy, battery_energy: counters as in `RoleReads`; + of the terminal is DC to AC. A unit whose battery
-    power has never had a value has no battery: the same map serves inverters without one. battery_signs: a value other
-    than 0 of one of these shows that a battery is there, even without a power.
+    power out of the backup port; beside `bridge` it is not added, and the loss tells whether the bridge contains it.
+    These are quantities, best first; () where the map has none. pv_power, battery_power (+ discharging): DC side,
+    alternatives as in `RoleReads`. dc: "net" if `pv_power` includes the battery's power. energy, pv_energy,
+    battery_energy: counters as in `RoleReads`; + of the terminal is DC to AC. A unit whose battery power has never had
+    a value has no battery: the same map serves inverters without one. battery_signs: a value other than 0 of one of
+    these shows that a battery is there, even without a power.
     """
 
     bridge: tuple[str, ...] = ()

@@ -130,8 +130,8 @@ def role_mistakes(content: Row, rows: Mapping[str, Row]) -> Iterator[str]:
         yield from _power_mistakes(f"terminal.{key}", terminal.get(key), rows, kind, 1)
     for key in ("energy", "pv_energy", "battery_energy"):
         yield from _counter_mistakes(f"terminal.{key}", terminal.get(key), rows, ("Wh",), 1)
-    if terminal.get("backup_power") and not terminal.get("grid_port"):
-        yield "terminal.backup_power: needs grid_port; with bridge alone, the backup port is inside"
+    if terminal.get("backup_power") and not (terminal.get("bridge") or terminal.get("grid_port")):
+        yield "terminal.backup_power: needs bridge or grid_port; the power of one port is not that of the terminal"
     if not terminal.get("battery_power"):
         yield "terminal: missing key 'battery_power'; a terminal belongs to an inverter with a battery"
 

@@ -266,7 +266,7 @@ def schema() -> dict[str, Any]:
             {
                 "bridge": {**_NAMES, "description": "power over the converter's bridge, + from DC to AC"},
                 "grid_port": {**_NAMES, "description": "power out of the grid port"},
-                "backup_power": {**_NAMES, "description": "power out of the backup port"},
+                "backup_power": {**_NAMES, "description": "power out of the backup port; not added to a bridge"},
                 "pv_power": _POWERS,
                 "battery_power": _POWERS,
                 "dc": {"type": "string", "enum": ["pv", "net"], "description": "net: pv_power includes the battery"},

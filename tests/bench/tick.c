@@ -8,6 +8,7 @@ enum { GRID, PV, BATTERY, GENSET, METER, SUMS = 25, OUTPUTS = 30 };
 
 typedef struct {
     double store, carbon, clean, own;
+    double delivered, last_carbon, last_clean, last_own; /* per Wh of the last stock, after a discharge from it */
     double sums[SUMS], rest[SUMS];
     double before[64];
 } State;
@@ -52,11 +53,12 @@ static void tick(State *state, int channels, const int *role, const double *fact
     double inflow = import + power[PV] + power[GENSET] + discharge;
     double load = inflow - export - charge;
     double wanted = discharge * hours / 0.95, known = fmin(wanted, state->store);
-    double part = wanted > 0 ? known / wanted : state->store > 0;
-    double k = state->store > 0 ? state->carbon / state->store : 0;
-    double q = state->store > 0 ? state->clean / state->store : 0;
-    double o = state->store > 0 ? state->own / state->store : 0;
-    double battery = (part * k + (1 - part) * grid) / 0.95;
+    /* Energy beyond the stock is that of the last stock, or of the grid before the first one (METHOD-SITE 9.6). */
+    int stored = state->store > 0, emptied = state->delivered > 0;
+    double k = stored ? state->carbon / state->store : emptied ? state->last_carbon : grid;
+    double q = stored ? state->clean / state->store : emptied ? state->last_clean : grid_clean;
+    double o = stored ? state->own / state->store : emptied ? state->last_own : 0;
+    double battery = k / 0.95;
     double coverage = (double)(seen[GRID] + seen[PV] + seen[BATTERY] + seen[GENSET])
                       / (count[GRID] + count[PV] + count[BATTERY] + count[GENSET]);
     for (int i = 0; i < OUTPUTS; i++)
@@ -66,8 +68,8 @@ static void tick(State *state, int channels, const int *role, const double *fact
     if (load <= 1e-9 * inflow)
         load = 0;
     double total_carbon = import * grid + carbon[PV] + carbon[GENSET] + discharge * battery;
-    double total_clean = import * grid_clean + power[PV] + discharge * (part * q + (1 - part) * grid_clean);
-    double total_own = power[PV] + discharge * part * o;
+    double total_clean = import * grid_clean + power[PV] + discharge * q;
+    double total_own = power[PV] + discharge * o;
     double outflow = load + charge + export;
     double to_load = outflow > 0 ? load / outflow : 0, to_store = outflow > 0 ? charge / outflow : 0;
     double to_export = outflow > 0 ? export / outflow : 0;
@@ -87,7 +89,7 @@ static void tick(State *state, int channels, const int *role, const double *fact
     gained[13] = gained[10] + carbon[PV] + carbon[GENSET];
     gained[14] = total_carbon * to_export;
     gained[15] = discharge * battery;
-    gained[16] = (wanted - known) * grid / hours;
+    gained[16] = (wanted - known) * k / hours;
     gained[17] = total_clean * to_load;
     gained[18] = total_own * to_load;
     gained[19] = total_own * to_export;
@@ -112,6 +114,10 @@ static void tick(State *state, int channels, const int *role, const double *fact
         add(state, i, gained[i]);
     if (known > 0) {
         double left = 1 - known / state->store;
+        state->delivered = 1;
+        state->last_carbon = k;
+        state->last_clean = q;
+        state->last_own = o;
         state->store -= known;
         state->carbon *= left;
         state->clean *= left;

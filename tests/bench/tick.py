@@ -27,6 +27,8 @@ FACTORS = [0.0, *[41.0] * 20, 0.0, *[800.0] * 2, *[0.0] * 26]
 GROUPS = {"grid": 0, "pv": 1, "battery": 2, "genset": 3, "load": 4}  # of tick.c
 BLOCK = 1000
 REPEATS = 31
+SHARED = 30
+"""Outputs of all three implementations, the first ones: up to `coverage`. Only ours has the others."""
 
 
 def row(i: int) -> list[float]:
@@ -45,6 +47,7 @@ class Numpy:
         self.masks = np.array([role == group for group in range(5)], dtype=float)
         self.production = (role == 1) | (role == 3)
         self.store = np.zeros(4)
+        self.last = np.full(3, np.nan)  # carbon, clean and own energy per Wh of the last stock
         self.sums = np.zeros(25)
 
     def step(self, row: Row) -> Row:
@@ -62,11 +65,10 @@ class Numpy:
         load = bought + pv + genset + discharge - sold - charge
         needed = discharge * hours / 0.95
         known = min(needed, self.store[0])
-        part = known / needed if needed > 0 else float(self.store[0] > 0)
-        mix = self.store[1:] / self.store[0] if self.store[0] > 0 else np.zeros(3)
-        drawn = np.array(
-            [(part * mix[0] + (1 - part) * grid) / 0.95, part * mix[1] + (1 - part) * clean, part * mix[2]]
-        )
+        # Energy beyond the stock is that of the last stock, or of the grid before the first one (METHOD-SITE 9.6).
+        last = np.array([grid, clean, 0.0]) if np.isnan(self.last[0]) else self.last
+        mix = self.store[1:] / self.store[0] if self.store[0] > 0 else last
+        drawn = mix / np.array([0.95, 1.0, 1.0])
         total = np.array([bought * grid + pv_carbon + genset_carbon, bought * clean + pv, pv]) + discharge * drawn
         to_load, to_store, to_export = np.outer(np.array([load, charge, sold]) / (load + charge + sold), total)
         coverage = measured[:4].sum() / self.masks[:4].sum()
@@ -80,7 +82,7 @@ class Numpy:
                 (to_load[2] + sold) * grid - to_export[0],
             ]
         )
-        out = np.full(30, np.nan)
+        out = np.full(SHARED, np.nan)
         out[:8] = flows
         out[8:16] = flows * hours
         out[16:20] = to_load[0] / load * 1000, row[1], nan, to_load[0]
@@ -93,7 +95,7 @@ class Numpy:
                 bought * grid + pv_carbon + genset_carbon,
                 to_export[0],
                 discharge * drawn[0],
-                (needed - known) * grid / hours,
+                (needed - known) * mix[0] / hours,
                 to_load[1],
                 to_load[2],
                 to_export[2],
@@ -103,6 +105,7 @@ class Numpy:
         times = np.array([row[1], 1.0, coverage, 1.0]) * row[0]
         self.sums += np.concatenate((flows * hours, carbon * hours, rates * hours, times))
         if known > 0:
+            self.last = mix
             self.store = self.store * (1 - known / self.store[0])
         self.store = self.store + np.array([charge * 0.95, to_store[0], *(to_store[1:] * 0.95)]) * hours
         return out
@@ -122,7 +125,7 @@ class PlainC:
         first = struct.pack(f"{len(roles)}d", *[nan] * len(roles))
         before = ctypes.addressof(self.state) + self.code.state_size() - 64 * 8  # State's last part
         ctypes.memmove(before, first, len(first))
-        self.out = ctypes.create_string_buffer(30 * 8 * most)
+        self.out = ctypes.create_string_buffer(SHARED * 8 * most)
 
     def run(self, block: bytes, rows: int, *, rewind: bool = False) -> bytes:
         """So many rows; with rewind the first one again and again."""
@@ -140,16 +143,23 @@ class PlainC:
 
 
 def agree(name: str, ours: bytes, theirs: bytes) -> None:
-    """Assert that two implementations give the same numbers; otherwise their times are not comparable."""
-    found = struct.unpack(f"{len(ours) // 8}d", ours)
-    other = struct.unpack(f"{len(ours) // 8}d", theirs[: len(ours)])
-    for i, (value, two) in enumerate(zip(found, other, strict=True)):
-        if not (isclose(value, two, rel_tol=1e-9, abs_tol=1e-6) or (isnan(value) and isnan(two))):
-            raise SystemExit(f"tick: {name} does not agree in {OUTPUTS[i % 30]} of row {i // 30}: {value} {two}")
+    """Assert that two implementations give the same shared outputs; otherwise their times are not comparable."""
+    found = np.frombuffer(ours).reshape(-1, len(OUTPUTS))[:, :SHARED]
+    other = np.frombuffer(theirs).reshape(-1, SHARED)[: len(found)]
+    for i, (one, two) in enumerate(zip(found.flat, other.flat, strict=True)):
+        if not (isclose(one, two, rel_tol=1e-9, abs_tol=1e-6) or (isnan(one) and isnan(two))):
+            raise SystemExit(f"tick: {name} does not agree in {OUTPUTS[i % SHARED]} of row {i // SHARED}: {one} {two}")
 
 
 def accounts() -> Callable[[bytes], bytes]:
     return Accounts(ROLES, FACTORS, windows=5).step
+
+
+def compare(plain: PlainC, numpy: Numpy, blocks: list[bytes]) -> None:
+    """Assert that all implementations agree over the rows, one a block."""
+    expected = accounts()(b"".join(blocks))
+    agree("NumPy", expected, b"".join(numpy.step(np.frombuffer(values)).tobytes() for values in blocks))
+    agree("C", expected, plain.run(b"".join(blocks), len(blocks)))
 
 
 def main() -> None:
@@ -158,9 +168,7 @@ def main() -> None:
     block = b"".join(blocks)
     with tempfile.TemporaryDirectory() as folder:
         numpy, plain = Numpy(), PlainC(folder, ROLES, FACTORS, BLOCK)
-        expected = accounts()(block)
-        agree("NumPy", expected, b"".join(numpy.step(np.frombuffer(values)).tobytes() for values in blocks))
-        agree("C", expected, plain.run(block, BLOCK))
+        compare(plain, numpy, blocks)
         step, first = accounts(), blocks[0]
         numbers = np.frombuffer(first)
         one_by_one = Timer(lambda: step(first))

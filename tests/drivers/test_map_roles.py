@@ -217,7 +217,7 @@ dc = "net"
         ('[terminal]\nbattery_power = ["battery_power"]\ndc = "both"', "terminal.dc: found 'both'; allowed: pv, net"),
         (
             '[terminal]\nbackup_power = ["import_power"]\nbattery_power = ["battery_power"]',
-            "terminal.backup_power: needs grid_port",
+            "terminal.backup_power: needs bridge or grid_port",
         ),
     ],
 )

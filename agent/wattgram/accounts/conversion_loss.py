@@ -89,7 +89,10 @@ def loss_finding(
 def _cause(loss: float, battery: float, backup: float, low: float, high: float) -> str:
     """Return the cause that explains the loss best: a large flow without which the loss is possible."""
     causes = (
-        (backup, "the terminal register is the grid port alone; see `backup`"),
+        (
+            backup,
+            "T is the grid port: the terminal register leaves out the backup port, and belongs in grid_port",
+        ),
         (2.0 * battery, "the battery's sign is wrong; try invert = true for the battery"),
         (-2.0 * battery, "the battery's sign is wrong; try invert = true for the battery"),
         (battery, "the DC power is that of PV and battery together; another register is PV's"),

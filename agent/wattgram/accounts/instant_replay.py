@@ -6,6 +6,7 @@ An unchanged record is not published again. A changed record has the same key an
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from wattgram.base.record import Record, Series
 from .account_stages import AccountStages
 from .books import Books
 from .checkpoint_text import state_of
+from .left_out import Computed, LeftOut
 from .pricing import Repricing
 
 UNREVISED = bytes(8)
@@ -52,12 +54,18 @@ class ImpliedPast:
 
 @dataclass(slots=True)
 class ReplayCounts:
-    """Counts of a replay: instants, samples (instants x channels), computed and changed records by window."""
+    """Counts of a replay: instants, samples (instants x channels), computed and changed records by window.
+
+    asked: the computed instants of the period that was asked for, without those before and after it. left_out:
+    instants of this period that were not computed.
+    """
 
     instants: int = 0
+    asked: int = 0
     samples: int = 0
     computed: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 class Replay:
@@ -68,7 +76,8 @@ class Replay:
     windows around are complete and the carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint:
     the first records are of another configuration of the site; skip them up to a state of this one. late:
     stored rows of late energy, in the order of storage: a later row of a quarter replaces an earlier one, and each
-    belongs to the end of its quarter. begun: the time of the state from which it computes.
+    belongs to the end of its quarter. begun: the time of the state from which it computes. skipped: a state of another
+    configuration was found.
     """
 
     def __init__(
@@ -86,7 +95,7 @@ class Replay:
         self.books = books
         self.reached = self.begun = begin
         self.counts = ReplayCounts()
-        self._since = since
+        self._since, self._until = since, until
         self._pricing = Repricing(books, since, until)
         self._accounts = AccountStages(books, self._pricing)
         self._accounts.begun_anew = False  # it continues the books of the checkpoint
@@ -95,11 +104,17 @@ class Replay:
         self._times: list[int] = []
         self._rows: list[bytes] = []
         self._unrevised_windows: dict[tuple[str, int], Record] = {}
-        self._skipping = skip_to_checkpoint
+        self._skipping = self.skipped = skip_to_checkpoint
+        self._spans: list[tuple[int, int]] = []
         self._kinds: dict[int, tuple[Series, str]] = {}
         self._tick_series = books.series("tick")
         self._unrevised_ticks: dict[int, Record] = {}
         self._late = {record.time: record for record in late if record.series == books.layout.late}
+
+    @property
+    def computed(self) -> Computed:
+        """What has been computed so far."""
+        return Computed(self.books.layout.instant, self._spans, self.skipped)
 
     def take(self, record: Record) -> Iterable[Record]:
         """Take a stored record; return the records to publish again, all to be read before the next call.
@@ -154,10 +169,13 @@ class Replay:
         self._unrevised_ticks = {}
         priced = self._pricing.advance(times, rows, before)
         begin, self.reached = self.reached, times[-1]
+        continues = bool(self._spans) and self._spans[-1][1] == begin
+        self._spans.append((self._spans.pop()[0] if continues else begin, self.reached))
         late = [
             (time, self._pricing.late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]
         ]
         self.counts.instants += len(times)
+        self.counts.asked += max(0, bisect_right(times, self._until) - bisect_right(times, self._since))
         self.counts.samples += len(times) * len(self.books.layout.channels)
         return self._changed(self._accounts.advance(priced, late), times[-1], before)
 
@@ -205,7 +223,7 @@ class Replay:
         try:
             self.books.restore(state_of(state))
         except ValueError:
-            self._skipping = True
+            self._skipping = self.skipped = True
         else:
             if self._skipping:
                 self.begun = record.time

@@ -15,9 +15,11 @@ from math import inf
 from wattgram.accounts.books import Books
 from wattgram.accounts.books_state import era_of
 from wattgram.accounts.instant_replay import Replay
+from wattgram.accounts.left_out import LeftOut
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import ALL_WINDOWS, Record
+from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
 from wattgram.daemon.daemon import sinks
 from wattgram.delivery.delivery import Delivery
@@ -49,7 +51,8 @@ class ReplayOutcome:
     """Result of a replay from `since` to `until`, UTC ns. `daemon`: the running daemon did it.
 
     `seconds`: duration; `instants`, `samples`: replayed instants and samples of the sources; `computed`, `changed`:
-    records by window; `undelivered`: records not yet delivered, by sink.
+    records by window; `undelivered`: records not yet delivered, by sink. `asked`: replayed instants of the period;
+    `left_out`: instants of the period that were not replayed.
     """
 
     since: int
@@ -60,6 +63,8 @@ class ReplayOutcome:
     samples: int = 0
     computed: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
+    asked: int = 0
+    left_out: list[LeftOut] = field(default_factory=list)
     undelivered: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
@@ -72,6 +77,15 @@ class ReplayOutcome:
             "windows": {
                 window: {"computed": self.computed[window], "changed": self.changed[window]} for window in ALL_WINDOWS
             },
+            "left_out": [
+                {
+                    "instants": part.instants,
+                    "from": rfc3339(part.first),
+                    "to": rfc3339(part.last),
+                    "reason": part.reason,
+                }
+                for part in self.left_out
+            ],
             "undelivered": self.undelivered,
         }
 
@@ -142,7 +156,18 @@ async def _in_process(
     spool.put_state(STATE, replay.books.state())
     await spool.sync()
     counts = replay.counts
-    outcome = ReplayOutcome(since, until, False, 0.0, counts.instants, counts.samples, counts.computed, counts.changed)
+    outcome = ReplayOutcome(
+        since,
+        until,
+        False,
+        0.0,
+        counts.instants,
+        counts.samples,
+        counts.computed,
+        counts.changed,
+        counts.asked,
+        counts.left_out,
+    )
     if any(counts.changed.values()):
         await _deliver(config, spool, clock, progress)
     outcome.undelivered = {name: left for name in spool.sinks if (left := spool.undelivered(name))}
@@ -227,6 +252,8 @@ async def _by_daemon(
         int(reply["samples"]),
         _counter(reply["computed"]),
         _counter(reply["changed"]),
+        int(reply["asked"]),
+        [LeftOut(int(count), int(first), int(last), str(reason)) for count, first, last, reason in reply["left_out"]],
     )
 
 

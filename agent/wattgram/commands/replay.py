@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compute results again and print how many of them changed."""
+    """Compute results again and print how many of them changed; 1 when all instants of the period are left out."""
     from . import history_replay
 
     config, clock = load(options.config), Clock()
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"from": rfc3339(outcome.since), "to": rfc3339(outcome.until), **outcome.as_json()}))
     else:
         _print_table(outcome, options.windows)
-    return 0
+    return 1 if outcome.left_out and not outcome.asked else 0
 
 
 def _print_table(outcome: ReplayOutcome, windows: tuple[str, ...]) -> None:
@@ -69,5 +69,10 @@ def _print_table(outcome: ReplayOutcome, windows: tuple[str, ...]) -> None:
     print(table(("window", "computed", "changed"), rows, right=(1, 2)))
     by = " by the running daemon" if outcome.daemon else ""
     print_stderr(f"{outcome.instants:,} instants, {outcome.samples:,} samples, in {outcome.seconds:.1f} s{by}")
+    for part in outcome.left_out:
+        print_stderr(
+            f"{part.instants:,} instants from {rfc3339(part.first)} to {rfc3339(part.last)} are left out: "
+            f"{part.reason}; their results stay as published"
+        )
     for name, left in outcome.undelivered.items():
         print_stderr(f"{name} has not accepted {left:,} records yet; the next `wattgram run` delivers them")

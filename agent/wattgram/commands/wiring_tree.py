@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from wattgram.accounts.hybrid_nodes import hybrid_nodes, powered
 from wattgram.acquisition.terminal_reading import ESTIMATE_ERROR, is_estimated
@@ -43,17 +43,36 @@ def hybrid_notes(devices: Sequence[DeviceConfig]) -> list[str]:
                     f"{inverter.name}: {inverter.driver} has no register of the AC terminal; PV + battery stands for "
                     f"it, with a limit of error of {ESTIMATE_ERROR:.0%}"
                 )
-            elif terminal is not None and terminal.grid_port and not terminal.bridge and inverter.backup:
-                notes.append(
-                    f"{inverter.name}: {inverter.driver} has no register of the backup port; with backup = true its "
-                    "power is unknown"
-                )
         if not node.batteries and any(name not in named for name in node.battery_channels):
             notes.append(
                 f"{node.name}: if a battery is connected to this inverter, add it as a device with role battery and "
                 "the same url and unit; its capacity and rated power are unknown until then"
             )
+    inverters = {inverter.name for node in hybrid_nodes(devices) for inverter in node.inverters}
+    notes += [f"{device.name}: {_backup_note(device, inverters)}" for device in devices if device.backup]
     return notes
+
+
+def _backup_note(device: DeviceConfig, inverters: Collection[str]) -> str:
+    """Return what `backup = true` of a device does, or why it does nothing. inverters: names of those with a terminal.
+
+    The registers are preferred as in `terminal_power`.
+    """
+    if device.name not in inverters:
+        of = f" of {device.behind[0]}" if device.behind else ""
+        return f"backup has no effect with a battery behind an inverter; set backup in the device{of}"
+    if device.device is None:  # a SunSpec inverter describes itself at its first reading, always with its AC power
+        return f"backup has no effect: {device.driver} reads the AC power as that of the bridge"
+    terminal = device.device.terminal
+    if terminal is None or is_estimated(terminal):
+        return f"backup has no effect: {device.driver} has no register of the AC terminal"
+    if terminal.bridge:
+        return f"backup has no effect: {device.driver} reads the bridge ({terminal.bridge[0]})"
+    if terminal.backup_power:
+        return f"backup has no effect: {device.driver} reads the power of the backup port ({terminal.backup_power[0]})"
+    return (
+        f"{device.driver} has no register of the backup port; with backup = true the power of the terminal is unknown"
+    )
 
 
 def _branches(below: defaultdict[str, list[DeviceConfig]], name: str, indent: str) -> Iterator[str]:

@@ -14,12 +14,13 @@ from pathlib import Path
 from wattgram.accounts.books import Books
 from wattgram.accounts.checkpoint_text import state_of
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
+from wattgram.accounts.left_out import LeftOut, left_out
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.base.watchdog import Pulse
 from wattgram.grid import remembered
-from wattgram.store.history import History
+from wattgram.store.history import History, StoredPast
 from wattgram.store.spool import Spool
 
 from . import replay_request
@@ -90,7 +91,16 @@ def replay_parts(
                 yield records, replay
                 records = []
         records.extend(replay.finish())
+        replay.counts.left_out = _left_out(past, replay, since, until)
         yield records, replay
+
+
+def _left_out(past: StoredPast, replay: Replay, since: int, until: int) -> list[LeftOut]:
+    """Return the instants of the period that a replay did not compute; without a look at each if all were computed."""
+    computed = replay.computed
+    if since >= until or (replay.begun <= since and not replay.skipped and past.instant_series() <= {computed.series}):
+        return []
+    return left_out(past.instants(since), computed, since, until)
 
 
 def replayed(
@@ -278,7 +288,9 @@ class Revision:
         (begin, end), self._span = self._span, None
         until = end + round(self._site.config.site.tick * NS)  # the first interval after the change may begin in it
         try:
-            await self.revise(begin - 1, until, ALL_WINDOWS)
+            counts = (await self.revise(begin - 1, until, ALL_WINDOWS)).counts
+            for part in counts.left_out:
+                log.warning("late grid values are not applied to %d instants: %s", part.instants, part.reason)
         except (HistoryError, SpoolError) as error:
             log.error("late grid values are not applied: %s", error)
         except Exception:  # a late value must not end the daemon
@@ -320,6 +332,8 @@ class Revision:
                     "samples": counts.samples,
                     "computed": dict(counts.computed),
                     "changed": dict(counts.changed),
+                    "asked": counts.asked,
+                    "left_out": counts.left_out,
                 },
             )
 

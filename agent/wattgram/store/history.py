@@ -213,6 +213,14 @@ class StoredPast:
         """Yield instants and their results in the order of storage, starting no later than `since`."""
         return self._view.in_order(REPLAY_KINDS, self._view.appended_before(since), self._of(*REPLAY_KINDS))
 
+    def instant_series(self) -> set[Series]:
+        """Return the series of instants: one for each set of devices and each era; some may have no record."""
+        return self._view.series(self._of("instant"))
+
+    def instants(self, since: int) -> Iterator[Record]:
+        """Yield the instants of all series in the order of storage, starting no later than `since`."""
+        return self._view.in_order(INSTANT_KINDS, self._view.appended_before(since), self._of("instant"))
+
     def late(self, since: int) -> Iterator[Record]:
         """Yield rows of late energy in the order of storage, starting no later than `since`."""
         return self._view.in_order(LATE_KINDS, self._view.appended_before(since), self._of("late"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ from wattgram.commands.check import _as_table
 from wattgram.commands.live_balance import balance_findings
 from wattgram.commands.live_device import LiveDevice
 from wattgram.commands.live_hybrid import loss_findings, metered_use, site_flows
+from wattgram.commands.wiring_tree import hybrid_notes
+from wattgram.config.devices_table import DeviceConfig
+from wattgram_drivers.catalogue import load
+from wattgram_drivers.device import Terminal
+from wattgram_drivers.endpoint import parse
 
 from tests.support.wired_sites import WiredSite, device
 
@@ -110,6 +116,66 @@ def test_the_loss_is_printed_and_an_impossible_one_is_a_finding(tmp_path: Path) 
     assert "the battery's sign is wrong; try invert = true" in finding.text
     ((_, finding),) = loss_findings(shows(site, -0.3, 0.0, 0.0, 2.0))
     assert finding.key == "contradiction"
+
+
+@pytest.mark.parametrize(
+    ("driver", "terminal", "strings"),
+    [("goodwe_et", "inverter_power_total", "dc_power_1"), ("sungrow_sh_hybrid", "active_power_total", "dc_power")],
+)
+def test_a_loss_of_the_backup_power_means_that_the_terminal_is_the_grid_port(
+    tmp_path: Path, driver: str, terminal: str, strings: str
+) -> None:
+    """METHOD-SITE 8.2, PV feeds the backup port: grid port 2.8 kW, backup port 2.0 kW, PV 5.0 kW; r = 2.2 kW."""
+    site = WiredSite(tmp_path, METER, device("roof", "pv", driver, 503), device("store", "battery", driver, 503))
+    zeros = dict.fromkeys(("dc_power_2", "dc_power_3", "dc_power_4", "battery_power_signed"), 0.0)
+    site.shows("roof", **{terminal: 2800.0, strings: 5000.0}, battery_power=0.0, backup_power=2000.0, **zeros)
+    site.shows("store", battery_power=0.0, battery_power_signed=0.0)
+    devices = live(site)
+    assert site_flows(devices)["roof"] == 2800.0  # nothing is added
+    ((name, finding),) = loss_findings(devices)
+    assert (name, finding.question) == ("roof", False)
+    assert "T is the grid port" in finding.text
+    site.shows("roof", **{terminal: 4800.0})
+    ((_, finding),) = loss_findings(live(site))
+    assert finding.question
+
+
+def test_a_backup_key_without_effect_is_a_note(tmp_path: Path) -> None:
+    def notes(*devices: str) -> list[str]:
+        report = site_check.check_plan(WiredSite(tmp_path, METER, *devices).config)
+        assert report.ok
+        return [note for note in report.notes if "backup" in note]
+
+    def roof(driver: str, more: str = "backup = true") -> str:
+        return device("roof", "pv", driver, 503, more)
+
+    assert notes(roof("goodwe_et")) == ["roof: backup has no effect: goodwe_et reads the bridge (inverter_power_total)"]
+    assert notes(roof("solis_hybrid_33xxx")) == [
+        "roof: backup has no effect: solis_hybrid_33xxx reads the bridge (active_power_total)"
+    ]
+    assert notes(roof("sofar_hyd_legacy")) == [
+        "roof: backup has no effect: sofar_hyd_legacy has no register of the AC terminal"
+    ]
+    assert notes(roof("goodwe_et", ""), device("store", "battery", "goodwe_et", 503, "backup = true")) == [
+        "store: backup has no effect with a battery behind an inverter; set backup in the device of roof"
+    ]
+    assert notes(roof("goodwe_et", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("ports", "note"),
+    [
+        (
+            Terminal(grid_port=("p",)),
+            "no register of the backup port; with backup = true the power of the terminal is",
+        ),
+        (Terminal(grid_port=("p",), backup_power=("b",)), "backup has no effect: acme reads the power of the backup"),
+    ],
+)
+def test_a_backup_key_counts_with_a_register_of_the_grid_port_alone(ports: Terminal, note: str) -> None:
+    acme = replace(load("goodwe_et"), terminal=replace(ports, battery_power=(("battery_power",),)))
+    roof = DeviceConfig("roof", "pv", "acme", acme, parse("tcp://10.0.0.1"), 1, backup=True)
+    assert [text for text in hybrid_notes([roof]) if note in text]
 
 
 CONNECTIONS = (

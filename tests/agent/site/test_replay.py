@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from wattgram.accounts.books import Books
 from wattgram.accounts.instant_replay import Replay
+from wattgram.accounts.left_out import WIRED_DIFFERENTLY, WRONG_CLOCK, LeftOut
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import WINDOWS, Record
@@ -29,6 +31,7 @@ from wattgram.store import DATABASE_FILE
 from wattgram.store.history import History
 
 from tests.support.clocked_sites import Life
+from tests.support.command_runs import called
 from tests.support.plants import Hands, Plant
 
 pytestmark = pytest.mark.slow(1)
@@ -213,6 +216,55 @@ def test_other_devices_are_another_site_and_are_not_mixed(tmp_path: Path) -> Non
     assert replay.books.state() == other.site.books.state()
 
 
+def test_a_replay_names_the_instants_of_other_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run 10 minutes with one device, 20 with two, and 30 with two others; a replay computes the last 30."""
+    one, two = {"incomer": "grid"}, {"incomer": "grid", "wing": "wind"}
+
+    async def work(roles: dict[str, str], clock: Hands | None, minutes: int) -> Plant:
+        plant = Plant(tmp_path, roles, START, tick=60.0, clock=clock)
+        await plant.spool.open()
+        await plant.site.restore()
+        for _ in range(minutes):
+            plant.tick(60.0, **dict.fromkeys(roles, 10e3))
+        await plant.spool.close()
+        return plant
+
+    first = asyncio.run(work(one, None, 10))
+    second = asyncio.run(work(two, first.clock, 20))
+    last = asyncio.run(work({**one, "press": "load"}, second.clock, 30))
+
+    def minute(number: int) -> int:
+        return START + number * 60 * NS
+
+    _, replay = replay_of(last, 0, last.clock.now)
+    assert (replay.counts.instants, replay.counts.asked) == (30, 30)
+    assert replay.counts.left_out == [LeftOut(30, minute(1), minute(30), WIRED_DIFFERENTLY)]
+    # Only what was asked for is named: the minutes 6 to 15.
+    _, replay = replay_of(last, minute(5), minute(15))
+    assert replay.counts.left_out == [LeftOut(10, minute(6), minute(15), WIRED_DIFFERENTLY)]
+    assert replay.counts.asked == 0
+    assert replay_of(last, minute(30), last.clock.now)[1].counts.left_out == []
+    # The command prints the same, and fails if nothing of the period can be computed.
+    monkeypatch.setattr("wattgram.commands.replay.load", lambda _: last.config)
+    begin, end = "2026-06-01T14:35:00Z", "2026-06-01T14:45:00Z"
+    none = called("replay", "-c", "site.toml", "--from", begin, "--to", end)
+    assert none.code == 1
+    assert (
+        "10 instants from 2026-06-01T14:36:00.000Z to 2026-06-01T14:45:00.000Z are left out: the site was wired "
+        "differently then; their results stay as published\n"
+    ) in none.err
+    some = called("replay", "-c", "site.toml", "--from", begin, "--to", "2026-06-01T15:10:00Z", "--format", "json")
+    assert some.code == 0
+    assert json.loads(some.out)["left_out"] == [
+        {
+            "instants": 25,
+            "from": "2026-06-01T14:36:00.000Z",
+            "to": "2026-06-01T15:00:00.000Z",
+            "reason": "the site was wired differently then",
+        }
+    ]
+
+
 def test_without_history_there_is_nothing_to_compute(tmp_path: Path) -> None:
     plant = Plant(tmp_path, ROLES, START)
     with pytest.raises(HistoryError, match="no history of wattgram"):
@@ -291,7 +343,11 @@ def test_instants_of_a_wrong_clock_belong_to_another_era(tmp_path: Path) -> None
         records, replay = replay_of(life.plant, since, life.clock.now, era=1)
         assert records == []
         assert replay.counts.instants in (239, 240)  # the clock was set within the first tick
+        assert replay.counts.left_out == []  # the wrong clock's times are after the period
         assert replay.books.state() == site.books.state()
+    (part,) = replay_of(life.plant, 0, START + 3600 * NS, era=1)[1].counts.left_out
+    assert part.instants in (239, 240)
+    assert part.reason == WRONG_CLOCK
     records, _ = replay_of(life.plant, 0, life.clock.now, grid=GridConfig(factor=700.0), era=1)
     changed = {record.time for record in records if ("window", "tick") in record.series.tags}
     assert changed == {record.time for record in ticks if record.time < START - 3600 * NS}

@@ -24,8 +24,10 @@ from typing import get_args
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wattgram.accounts.late_energy import LateEnergy
 from wattgram.base.record import INTERNAL, KINDS, WINDOWS, Kind, Record, Series, record
 from wattgram.counters.counter import State
+from wattgram.site.settlement import Settlement
 from wattgram.store import StoreView, block, connected, journal_records
 from wattgram.store.history import MAX_TIME, History
 from wattgram.store.spool import Spool
@@ -691,6 +693,22 @@ def test_the_state_of_several_busbars_has_the_layout_of_the_page() -> None:
     charges = struct.unpack_from("<8d", state, 496 + 8 * (44 + 48))
     assert charges[:2] == pytest.approx((30.0, 15.0))
     assert charges[4:] == (0.0,) * 4
+
+
+def test_the_older_form_of_late_energy_is_loaded_as_the_page_says() -> None:
+    (text,) = re.findall(r'^```\n(\{"waiting".*?)^```$', (PAGES / "state.md").read_text(), re.MULTILINE | re.DOTALL)
+    older = json.loads(text)
+    quarter = 900 * NS
+    late = LateEnergy(3, (), lambda time: (time // quarter + 1) * quarter)  # two channels then, and that of a terminal
+    late.restore(older)
+    loaded = json.loads(json.dumps(late.dump()))
+    assert loaded["old"] == [0.0] * 9
+    assert loaded["due"] == [[1796004000000000000, 1796004900000000000]]  # 15 min
+    assert loaded["waiting"] == loaded["given_up"] == [[], [], []]
+    assert {name: loaded[name] for name in ("gaps", "amounts")} == {name: older[name] for name in ("gaps", "amounts")}
+    settlement = Settlement()
+    settlement.restore(1796004000000000000)
+    assert settlement.dump() == {"since": 1796004000000000000, "amounts": []}
 
 
 def test_the_examples_of_states_are_loaded_by_their_writers() -> None:
