@@ -22,8 +22,7 @@ from libc.string cimport memcpy, memset
 
 from .amounts cimport AMOUNT_COUNT, Waiting, begin, take, wait, withhold
 from .booking cimport (
-    Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_unsettled, exchanged, gain, gain_settled, gain_unpriced,
-    gain_unpriced_load, hold, keep_busbar, keep_charge, release, settle,
+    Held, Open, OpenBusbar, OpenCharge, Tariff, book, gain, gain_unpriced_load, hold, keep_busbar, keep_charge,
 )
 from .busbars cimport Draw, Lane, append, joined_flows, joined_shares
 from .channels cimport (
@@ -33,6 +32,7 @@ from .channels cimport (
 from .group_use cimport (
     Quarter, book_groups, book_open_groups, book_settled_groups, book_unpriced_groups, book_waiting_groups, keep_quarter,
 )
+from .late_booking cimport book_unsettled, exchanged, gain_settled, gain_unpriced, release, settle
 from .old_state cimport (
     OLD_HEADER, VERSION, VERSION_BALANCED, VERSION_ONE, VERSION_OPEN, OldOpen, part_of_charge, part_of_stock,
     part_of_trips, sums_of, take_balanced, take_one, take_open, take_open_time,
