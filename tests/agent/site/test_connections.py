@@ -23,6 +23,8 @@ from tests.support.account_rows import CHONGQING
 from tests.support.plants import Hands, Plant
 from tests.support.wired_sites import WiredSite, device
 
+INCOMERS = (device("a", "grid"), device("b", "grid", port=503))
+CONNECTION = '[grid]\nnetting = "connection"\n'
 START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in Shanghai
 ROLES = {"a": "grid", "press": "load", "store-a": "battery", "b": "grid", "roof": "pv", "store-b": "battery"}
 BEHIND = {"press": "a", "store-a": "a", "roof": "b", "store-b": "b"}
@@ -64,13 +66,12 @@ def again(plant: Plant) -> tuple[list[Record], Books]:
 def test_two_connections_from_the_configuration_to_the_record(tmp_path: Path) -> None:
     """The oracle of METHOD-SITE 8.4, with the hybrid inverter of METHOD-SITE 8.2 at noon behind one of the incomers."""
     devices = (
-        device("a", "grid"),
-        device("b", "grid", port=503),
+        *INCOMERS,
         device("roof", "pv", "goodwe_dt", 504, 'behind = "b"'),
         device("hybrid", "pv", "huawei_sun2000", 505, 'behind = "a"'),
         device("luna", "battery", "huawei_luna2000", 505),
     )
-    site = WiredSite(tmp_path, *devices, grid='[grid]\nnetting = "connection"\n')
+    site = WiredSite(tmp_path, *devices, grid=CONNECTION)
     site.shows("a", active_power_total=100e3)
     site.shows("b", active_power_total=-40e3)
     site.shows("roof", active_power_total=50e3)
@@ -207,12 +208,11 @@ def test_an_event_names_the_node_of_the_battery(tmp_path: Path) -> None:
 
 def test_a_row_holds_the_state_of_charge_of_each_pool(tmp_path: Path) -> None:
     devices = (
-        device("a", "grid"),
-        device("b", "grid", port=503),
+        *INCOMERS,
         device("store-a", "battery", "huawei_luna2000", 504, 'behind = "a"\ncapacity = "100 kWh"'),
         device("store-b", "battery", "huawei_luna2000", 505, 'behind = "b"\ncapacity = "50 kWh"'),
     )
-    site = WiredSite(tmp_path, *devices, grid='[grid]\nnetting = "connection"\n')
+    site = WiredSite(tmp_path, *devices, grid=CONNECTION)
     site.shows("store-a", battery_soc=0.5, battery_power=0.0)
     site.shows("store-b", battery_soc=0.2, battery_power=0.0)
     site.run(2)

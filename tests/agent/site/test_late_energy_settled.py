@@ -28,8 +28,7 @@ def test_a_silent_pv_meter_leaves_the_load_absent_until_its_counter_tells(tmp_pa
     roles = {"incomer": "grid", "roof": "pv"}
 
     async def work() -> Plant:
-        plant = await opened(tmp_path, roles, at("2026-06-01T15:20:20") - round(tick * NS), tick=tick)
-        plant._powers |= powers
+        plant = await opened(tmp_path, roles, at("2026-06-01T15:20:20") - round(tick * NS), powers, tick=tick)
         run_until(plant, at("2026-06-01T15:30:00"), tick, powers)
         run_until(plant, at("2026-06-01T15:49:59"), tick, powers, silent=("roof",))
         latest = plant.site.latest
@@ -91,13 +90,13 @@ def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
     async def work() -> Path:
         folder = tmp_path / "spool"
         folder.mkdir()
-        plant = await opened(folder, {"incomer": "grid"}, edge - 151 * NS, timezone=timezone)
-        plant._powers |= powers
+        plant = await opened(folder, {"incomer": "grid"}, edge - 151 * NS, powers, timezone=timezone)
         run_until(plant, edge - 70 * NS, 1.0, powers)
         left = await ended(plant, folder, killed=killed)
         plant.flow(139.0, **powers)
-        after = await opened(left, {"incomer": "grid"}, 0, timezone=timezone, clock=plant.clock, counted=plant.counters)
-        after._powers |= powers
+        after = await opened(
+            left, {"incomer": "grid"}, 0, powers, timezone=timezone, clock=plant.clock, counted=plant.counters
+        )
         run_until(after, edge + (70 + slow_poll - 1) * NS, 1.0, powers, silent=("incomer",))
         run_until(after, edge + 300 * NS, 1.0, powers)
         await after.settle()
@@ -131,8 +130,7 @@ def test_the_rest_of_a_reading_before_a_pause_does_not_end_the_gap(tmp_path: Pat
     async def work() -> Path:
         folder = tmp_path / "spool"
         folder.mkdir()
-        plant = await opened(folder, roles, edge - 300 * NS, tick=20.0)
-        plant._powers |= powers
+        plant = await opened(folder, roles, edge - 300 * NS, powers, tick=20.0)
         for _ in range(10):
             plant.flow(10.0, **powers)
             instant = plant.clock.now
@@ -142,8 +140,7 @@ def test_the_rest_of_a_reading_before_a_pause_does_not_end_the_gap(tmp_path: Pat
             plant.flow(8.0, **powers)
         left = await ended(plant, folder, killed=killed)
         plant.flow(500.0, **powers)
-        after = await opened(left, roles, 0, tick=20.0, clock=plant.clock, counted=plant.counters)
-        after._powers |= powers
+        after = await opened(left, roles, 0, powers, tick=20.0, clock=plant.clock, counted=plant.counters)
         run_until(after, edge + 410 * NS, 10.0, powers, silent=("incomer",))
         run_until(after, edge + 600 * NS, 10.0, powers)
         (settled,) = [str(record["detail"]) for record in after.appended("event") if record["event"] == "gap settled"]
@@ -171,14 +168,12 @@ def test_a_pause_over_a_day_has_the_energy_of_its_hours(tmp_path: Path, timezone
     start, powers, roles = at(day) - 12 * 3600 * NS, {"incomer": 360e3}, {"incomer": "grid"}
 
     async def work() -> None:
-        plant = await opened(tmp_path, roles, start, tick=60.0, timezone=timezone)
-        plant._powers |= powers
+        plant = await opened(tmp_path, roles, start, powers, tick=60.0, timezone=timezone)
         run_until(plant, start + 1800 * NS, 60.0, powers)
         await ended(plant, tmp_path, killed=False)
         plant.flow(2 * 86400.0, **powers)
         counted, clock = plant.counters, plant.clock
-        plant = await opened(tmp_path, roles, 0, tick=60.0, timezone=timezone, clock=clock, counted=counted)
-        plant._powers |= powers
+        plant = await opened(tmp_path, roles, 0, powers, tick=60.0, timezone=timezone, clock=clock, counted=counted)
         run_until(plant, clock.now + 1800 * NS, 60.0, powers)
         await plant.settle()
         await plant.spool.close()
@@ -200,8 +195,7 @@ def test_two_silent_meters_are_settled_when_both_have_told(tmp_path: Path) -> No
     start = at("2026-06-01T04:00:00")
 
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv", "mill": "wind"}, start, tick=5.0)
-        plant._powers |= powers
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv", "mill": "wind"}, start, powers, tick=5.0)
         run_until(plant, start + 300 * NS, 5.0, powers)
         run_until(plant, start + 600 * NS, 5.0, powers, silent=("roof",))
         run_until(plant, start + 1200 * NS, 5.0, powers, silent=("roof", "mill"))
@@ -233,8 +227,7 @@ def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp
     start = at("2026-06-01T04:00:00")
 
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
-        plant._powers |= powers
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers, tick=5.0)
         run_until(plant, start + 450 * NS, 5.0, powers)
         run_until(plant, start + 1800 * NS, 5.0, powers, silent=("incomer",))
         await plant.spool.close()
@@ -259,8 +252,7 @@ def test_a_meter_that_begins_anew_in_its_gap_leaves_the_load_of_the_gap_absent(
     start = at("2026-06-01T04:00:00")
 
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
-        plant._powers |= powers
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers, tick=5.0)
         run_until(plant, start + 300 * NS, 5.0, powers)
         run_until(plant, start + 500 * NS, 5.0, powers, silent=("roof",))
         plant.counters["roof"] = list(counter)
@@ -285,8 +277,7 @@ def test_the_events_name_the_device_and_the_energy_of_its_gap(tmp_path: Path) ->
     start = at("2026-06-01T04:00:00")
 
     async def work() -> list[tuple[str, str]]:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start)
-        plant._powers |= powers
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers)
         run_until(plant, start + 60 * NS, 1.0, powers)
         run_until(plant, start + 180 * NS, 1.0, powers, silent=("roof",))
         run_until(plant, start + 200 * NS, 1.0, powers)
@@ -306,8 +297,7 @@ def test_a_replay_of_settled_quarters_changes_nothing(tmp_path: Path) -> None:
     start = at("2026-06-01T04:00:00")
 
     async def work() -> Plant:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
-        plant._powers |= powers
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers, tick=5.0)
         run_until(plant, start + 800 * NS, 5.0, powers)
         run_until(plant, start + 1000 * NS, 5.0, powers, silent=("roof",))
         run_until(plant, start + 2000 * NS, 5.0, powers)
@@ -392,8 +382,9 @@ def test_a_counter_that_was_reset_in_a_gap_settles_nothing(tmp_path: Path) -> No
     powers = {"incomer": -150e3, "roof": 200e3}
 
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, at("2026-06-01T02:00:00") - 5 * NS, tick=5.0)
-        plant._powers |= powers
+        plant = await opened(
+            tmp_path, {"incomer": "grid", "roof": "pv"}, at("2026-06-01T02:00:00") - 5 * NS, powers, tick=5.0
+        )
         run_until(plant, at("2026-06-01T02:20:00"), 5.0, powers)
         run_until(plant, at("2026-06-01T02:39:55"), 5.0, powers, silent=("roof",))
         plant.counters["roof"] = [5.0, 0.0]
