@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from wattgram.simulation.factory import demo_parts
 from wattgram.simulation.plants import DEMO_DRIVERS, SUBMETER, TIMEZONE
 
+from tests.support.brokers import Broker, mosquitto
+from tests.support.databases import Victoria, victoria_metrics
 from tests.support.running_site import one_device
-from tests.support.servers import Broker, Server, Victoria, free_port, mosquitto, request, running, victoria_metrics
+from tests.support.servers import Server, free_port, request, running
 
 KEEP = 3600.0
 """Time for which the spool keeps delivered records, s of the clock: the allowed minimum, so that it is full early."""

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import Bucket
+from tests.support.brokers import Broker
 from tests.support.command_runs import Ended, called, started, wattgram
 from tests.support.misbehaving_device import Behaviour, Request, Step, honest, refuses, silent
 from tests.support.running_site import Registers, configuration, device, one_device
-from tests.support.servers import Broker, free_port, program, request
+from tests.support.servers import free_port, program, request
 from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
 
 PRESENT = (

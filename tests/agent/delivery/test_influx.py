@@ -18,8 +18,10 @@ from wattgram.delivery.sinks import influx_client
 from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
 from tests.conftest import Bucket
+from tests.support.certificates import Certificates, certificates
+from tests.support.databases import Influx, Victoria, nginx_v2
 from tests.support.records import METER, NOW, reading, readings
-from tests.support.servers import Certificates, Influx, Victoria, certificates, free_port, nginx_v2, wait_for
+from tests.support.servers import free_port, wait_for
 
 SECRET = "s3cret-t0ken-of-the-database"
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]

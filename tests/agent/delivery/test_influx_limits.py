@@ -16,8 +16,9 @@ from wattgram.base.record import Record, Series, record
 from wattgram.delivery.sinks import influx_client, influx_sink
 from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
+from tests.support.databases import Call, Influx, Victoria, WriteV2, nginx_v2
 from tests.support.records import METER, NOW, reading, readings
-from tests.support.servers import Call, Influx, Victoria, WriteV2, nginx_v2, wait_for
+from tests.support.servers import wait_for
 
 LINE = 150
 """Approximate size of the line of a reading, bytes."""

@@ -24,9 +24,11 @@ from wattgram.delivery.sinks.mqtt_sink import MqttSink
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
+from tests.support.brokers import Broker, mosquitto, subscriber
+from tests.support.certificates import Certificates, certificates
 from tests.support.records import METER, NOW, numbers, reading, readings, until
 from tests.support.scripted_broker import acknowledge, scripted
-from tests.support.servers import Broker, Certificates, certificates, free_port, mosquitto, subscriber, wait_for
+from tests.support.servers import free_port, wait_for
 
 SECRET = "s3cret-of-the-gateway"
 DEVICE = "wattgram/works/device/incomer"

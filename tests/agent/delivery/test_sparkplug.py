@@ -26,10 +26,12 @@ from wattgram.mqtt.mqtt_connection import V311
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
+from tests.support.brokers import Broker, ReceivedMessages, mosquitto, subscriber
+from tests.support.certificates import Certificates
 from tests.support.records import NOW, readings, until
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.scripted_broker import packet
-from tests.support.servers import Broker, Certificates, ReceivedMessages, mosquitto, subscriber, wait_for
+from tests.support.servers import wait_for
 from tests.support.tahu import Host, Payload
 from tests.support.topics import METER, METER_VALUES
 
