@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from fractions import Fraction
 
@@ -61,8 +60,3 @@ def served(
             await simulator.stop()
 
     asyncio.run(main())
-
-
-def words(data: bytes) -> list[int]:
-    """Return the big-endian words of an answer."""
-    return list(struct.unpack(f">{len(data) // 2}H", data))

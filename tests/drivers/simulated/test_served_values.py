@@ -18,7 +18,8 @@ from wattgram_drivers.simulated.unit import Served
 from wattgram_drivers.sunspec import walk
 
 from tests.support.register_memory import HandClock, decode
-from tests.support.simulated_meter import device, register, served, words
+from tests.support.served_buses import words
+from tests.support.simulated_meter import device, register, served
 
 
 @pytest.mark.parametrize(

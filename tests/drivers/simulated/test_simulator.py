@@ -22,7 +22,8 @@ from wattgram_drivers.simulated.faults import Faults
 from wattgram_drivers.simulated.simulator import Simulator
 from wattgram_drivers.simulated.unit import Served
 
-from tests.support.simulated_meter import ANYWHERE, METER, VALUES, device, register, served, words
+from tests.support.served_buses import words
+from tests.support.simulated_meter import ANYWHERE, METER, VALUES, device, register, served
 
 
 async def check_meter(bus: Bus) -> None:
