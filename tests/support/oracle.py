@@ -104,6 +104,7 @@ class Oracle(OracleSums):
             name: None if (found := getattr(instant, name)) is None else number(found, 0, 1e15) for name in APART
         }
         self.apart.append(amounts)
+        self.passed.append(self.passed[-1] + seconds)
         self.burners = self.burners or instant.burnt is not None
         if instant.burnt is not None and "scope1" in result:
             scope1, burnt = result["scope1"], amounts["burnt"]

@@ -46,6 +46,8 @@ class OracleSums:
         self.starts = [0] * windows
         self.apart: list[dict[str, Decimal | None]] = []
         self.apart_starts = [0] * windows
+        self.passed: list[Decimal] = [ZERO]  # s up to each of them
+        self.lacking: list[dict[str, Decimal]] = [{} for _ in range(windows)]
         self.burners = False
         self.losses: list[Pair] = []
         self.loss_starts = [0] * windows
@@ -54,6 +56,7 @@ class OracleSums:
     def reset(self, index: int) -> None:
         """Start the window anew."""
         self.starts[index], self.loss_starts[index] = len(self.intervals), len(self.losses)
+        self.lacking[index] = {name: self._lacks(name, index) for name in APART} if self.apart else {}
         self.apart_starts[index] = len(self.apart)
         if index == self.hour:
             self.hours.append(len(self.intervals))
@@ -220,5 +223,18 @@ class OracleSums:
             return sum(arrived, ZERO), load, export, self.lost, self.opening, unaccounted
 
     def _apart(self, name: str, index: int) -> Decimal | None:
-        known = [amount for row in self.apart[self.apart_starts[index] :] if (amount := row[name]) is not None]
-        return sum(known, ZERO) if known else None
+        """A window's amount, g or Wh: of an amount that the window before lacks, its own part by time."""
+        start = self.apart_starts[index]
+        known = [place for place in range(start, len(self.apart)) if self.apart[place][name] is not None]
+        if not known or self._lacks(name, index):
+            return None
+        result = sum((self.apart[place][name] or ZERO for place in known), ZERO)
+        before = self.lacking[index].get(name, ZERO)
+        span = before + self.passed[known[0] + 1] - self.passed[start]
+        return result - (self.apart[known[0]][name] or ZERO) * before / span if before else result
+
+    def _lacks(self, name: str, index: int) -> Decimal:
+        """Seconds at the end of a window without an amount; 0 if they are at most a hundredth of it."""
+        known = (place for place in range(len(self.apart) - 1, -1, -1) if self.apart[place][name] is not None)
+        silent = self.passed[-1] - self.passed[next(known, -1) + 1]
+        return silent if silent > (self.passed[-1] - self.passed[self.apart_starts[index]]) / 100 else ZERO
