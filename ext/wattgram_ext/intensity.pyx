@@ -41,7 +41,7 @@ from .pool cimport (
     note_intensity, open_stock, out_of_range, rest, revise_charge,
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, part_of, share_known, share_locally, share_proportionally
-from .terminals cimport Contained, Member, Terminals, hide, remember
+from .terminals cimport Contained, Member, Terminals, hide, remember, unnamed
 from .units cimport (
     G_PER_KG, LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
@@ -663,10 +663,11 @@ cdef class Accounts:
         cdef int i
         if self.terminals.count:
             for i in range(self.busbars):
-                self.contained[i] = Contained(0, 0)
+                self.contained[i] = Contained(0, 0, 0)
             contained = hide(self.sides, &self.terminals, row, self.contained)
         for i in range(self.busbars):
             self.lanes[i].moved = flows(self.sides + i, row, &self.lanes[i].seen)
+            self.lanes[i].moved.unnamed = self.contained[i].batteries
             if contained:
                 self.lanes[i].moved.terminal = self.contained[i].power
                 self.lanes[i].moved.hidden = self.contained[i].channels
@@ -785,6 +786,7 @@ cdef class Accounts:
             lane = self.lanes + i
             lane.moved = flows(self.sides + i, &row, &lane.seen)
             lane.seen = told(self.sides + i, row.powers)
+            lane.moved.unnamed = unnamed(self.sides + i, &self.terminals, row.powers)
             judge(self.sides + i, &lane.seen, &lane.moved)
             lane.row = row
             self.net_late(i)
