@@ -20,6 +20,20 @@ from tests.support.plants import Plant
 
 pytestmark = pytest.mark.slow(2)
 
+START = at("2026-06-01T04:00:00")
+POWERS = {"incomer": 30e3, "roof": 40e3}
+"""70 kW of load, 30 kW of them imported."""
+
+
+async def roofed(folder: Path) -> Plant:
+    """Return a plant with an incomer and PV, of which POWERS flow since START, with a tick of 5 s."""
+    return await opened(folder, {"incomer": "grid", "roof": "pv"}, START, POWERS, tick=5.0)
+
+
+def run_to(plant: Plant, seconds: float, silent: tuple[str, ...] = ()) -> None:
+    """Run a `roofed` plant until so many seconds after START."""
+    run_until(plant, START + round(seconds * NS), 5.0, POWERS, silent=silent)
+
 
 @pytest.mark.parametrize("tick", [1.0, 5.0])
 def test_a_silent_pv_meter_leaves_the_load_absent_until_its_counter_tells(tmp_path: Path, tick: float) -> None:
@@ -223,13 +237,10 @@ def test_two_silent_meters_are_settled_when_both_have_told(tmp_path: Path) -> No
 
 
 def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp_path: Path) -> None:
-    powers = {"incomer": 30e3, "roof": 40e3}
-    start = at("2026-06-01T04:00:00")
-
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers, tick=5.0)
-        run_until(plant, start + 450 * NS, 5.0, powers)
-        run_until(plant, start + 1800 * NS, 5.0, powers, silent=("incomer",))
+        plant = await roofed(tmp_path)
+        run_to(plant, 450)
+        run_to(plant, 1800, silent=("incomer",))
         await plant.spool.close()
 
     asyncio.run(work())
@@ -247,17 +258,14 @@ def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp
 def test_a_meter_that_begins_anew_in_its_gap_leaves_the_load_of_the_gap_absent(
     tmp_path: Path, counter: tuple[float, float]
 ) -> None:
-    # 70 kW, 30 kW from the incomer. The new counter tells nothing of the gap from 300 s to 700 s, nor may the site.
-    powers = {"incomer": 30e3, "roof": 40e3}
-    start = at("2026-06-01T04:00:00")
-
+    # The new counter tells nothing of the gap from 300 s to 700 s, nor may the site.
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers, tick=5.0)
-        run_until(plant, start + 300 * NS, 5.0, powers)
-        run_until(plant, start + 500 * NS, 5.0, powers, silent=("roof",))
+        plant = await roofed(tmp_path)
+        run_to(plant, 300)
+        run_to(plant, 500, silent=("roof",))
         plant.counters["roof"] = list(counter)
-        run_until(plant, start + 700 * NS, 5.0, powers, silent=("roof",))
-        run_until(plant, start + 1800 * NS, 5.0, powers)
+        run_to(plant, 700, silent=("roof",))
+        run_to(plant, 1800)
         await plant.settle()
         await plant.spool.close()
 
@@ -293,18 +301,15 @@ def test_the_events_name_the_device_and_the_energy_of_its_gap(tmp_path: Path) ->
 
 
 def test_a_replay_of_settled_quarters_changes_nothing(tmp_path: Path) -> None:
-    powers = {"incomer": 30e3, "roof": 40e3}
-    start = at("2026-06-01T04:00:00")
-
     async def work() -> Plant:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers, tick=5.0)
-        run_until(plant, start + 800 * NS, 5.0, powers)
-        run_until(plant, start + 1000 * NS, 5.0, powers, silent=("roof",))
-        run_until(plant, start + 2000 * NS, 5.0, powers)
+        plant = await roofed(tmp_path)
+        run_to(plant, 800)
+        run_to(plant, 1000, silent=("roof",))
+        run_to(plant, 2000)
         await plant.settle()
-        run_until(plant, start + 3700 * NS, 5.0, powers)
+        run_to(plant, 3700)
         await plant.settle()
-        replay = await plant.revision.revise(start, start + 3600 * NS, ALL_WINDOWS)
+        replay = await plant.revision.revise(START, START + 3600 * NS, ALL_WINDOWS)
         assert not replay.counts.changed
         await plant.spool.close()
         return plant
