@@ -161,6 +161,28 @@ class Revision:
                 remembered.restore(self._site.grid.feeds, past.signals(), config.grid.basis, marks)
 
         await asyncio.to_thread(restore_feeds)
+        await asyncio.to_thread(self._continue_uncertainty)
+
+    def _continue_uncertainty(self) -> None:
+        """Let the copies of the accounts continue: they book the instants since the last checkpoint again.
+
+        The state of each second has no copies, to write less to the disk. Without the history, the running windows get
+        no uncertainty.
+        """
+        site, last = self._site, self._site.last
+        if last is None or not site.config.accounts.uncertainty:
+            return
+        folder, name = site.config.spool.path, site.config.site.name
+        books = Books(site.config, site.grid.snapshot(), self._clock.time(), site.books.era)
+        try:
+            replay = replayed(folder, name, books, last, last, (), lambda records, replay: None)
+        except HistoryError as error:
+            log.warning("the running windows get no uncertainty: %s", error)
+            return
+        if replay.books.state() == site.books.state():
+            site.books.uncertainty = replay.books.uncertainty
+        else:
+            log.info("the running windows get no uncertainty: the history does not lead to the accounts")
 
     async def run(self) -> None:
         """Run until cancelled."""
