@@ -398,7 +398,8 @@ class Books:
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
                 details = self._accounts.details(index)
-                numbers, texts = self.uncertainty.of(index, row, details, end, (end - start) / NS, self.ladder)
+                official = self.ladder.official_of(struct.unpack_from("2d", self._label[0])[1], end - 1)
+                numbers, texts = self.uncertainty.of(index, row, details, end, (end - start) / NS, official)
                 details += struct.pack("d", self._estimated.of(window))
                 yield self._record(window, start, row + details + numbers, texts)
             self._reset(window)

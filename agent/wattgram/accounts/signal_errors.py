@@ -41,16 +41,11 @@ class SignalErrors:
         """Return whether the source of a signal states its limits."""
         return self._stated is not None and signal.source == CONFIGURED
 
-    def limit(self, signal: Signal, time: int, ladder: Ladder) -> float:
-        """Return the limit of a signal that prices the energy before `time`, UTC ns.
-
-        A signal at the level of the official factor has the age of that factor.
-        """
+    def limit(self, signal: Signal, time: int, level: Signal | None = None) -> float:
+        """Return the limit of a signal that prices the energy before `time`, UTC ns. level: as `level_of`."""
         if self._stated is not None and signal.source == CONFIGURED:
             return self._stated
-        years = self._years(signal, time)
-        if LEVEL_OF in signal.source:
-            years = max(years, self._years(ladder.official(time - 1), time))
+        years = max(self._years(signal, time), self._years(level, time) if level else 0)
         return min(MOST_LIMIT, max(TIER_LIMITS.get(signal.tier, TIER_LIMITS[6]), YEARLY_LIMIT * years))
 
     def table_limit(self, year: int, time: int) -> float:
@@ -68,6 +63,11 @@ class SignalErrors:
             begin = int(datetime(year, 1, 1, tzinfo=CHINA_TIME).timestamp()) * NS
             self._this_year = begin, next_year(time), year
         return year
+
+
+def level_of(signal: Signal, time: int, ladder: Ladder) -> Signal | None:
+    """Return the official factor whose level, and so whose age, a signal has; None if the level is its own."""
+    return ladder.official(time - 1) if LEVEL_OF in signal.source else None
 
 
 @lru_cache(maxsize=64)

@@ -19,7 +19,7 @@ from wattgram.grid.table import FactorTable
 from . import fuel
 from .error_inputs import ROOT_3, error_inputs
 from .estimated_energy import OUTSIDE_BALANCE
-from .signal_errors import SignalErrors
+from .signal_errors import SignalErrors, level_of
 from .uncertainty import (
     EMISSION,
     INTENSITY,
@@ -87,7 +87,10 @@ class WindowUncertainty:
     def take(self, times: Sequence[int], rows: bytes, signals: Iterable[Signal], ladder: Ladder) -> None:
         """Take rows after the accounts have booked them, each with the grid's signal of its interval."""
         if self._copies:
-            limits = [self._signals.limit(signal, time, ladder) for time, signal in zip(times, signals, strict=True)]
+            limits = [
+                self._signals.limit(signal, time, level_of(signal, time, ladder))
+                for time, signal in zip(times, signals, strict=True)
+            ]
             self._copies.take(rows, limits)
 
     def late(self, row: bytes) -> None:
@@ -106,11 +109,11 @@ class WindowUncertainty:
             self._copies.reset(window)
 
     def of(
-        self, index: int, outputs: bytes, details: bytes, end: int, seconds: float, ladder: Ladder
+        self, index: int, outputs: bytes, details: bytes, end: int, seconds: float, official: Signal
     ) -> tuple[bytes, tuple[str, ...]]:
         """Return the numbers and texts of a running window that ends at `end`, UTC ns, and had a length of `seconds`.
 
-        outputs, details: of the accounts.
+        outputs, details: of the accounts. official: factor of the location-based inventory.
         """
         if not self._copies:
             return b"", ()
@@ -123,7 +126,7 @@ class WindowUncertainty:
         parts = self._copies.parts(numbers)
         if not parts:
             return UNKNOWN, ("",)
-        parts += self._inventory_parts(numbers, end, ladder)
+        parts += self._inventory_parts(numbers, end, official)
         parts += self._step_parts(numbers)
         uncertainties = expanded(parts, [numbers.outputs[place] for place in PLACES])
         return struct.pack(f"{len(UNCERTAIN)}d", *uncertainties), (basis_of(parts, uncertainties),)
@@ -137,10 +140,9 @@ class WindowUncertainty:
         if self._copies:
             self._copies.restore(state, dumped, running)
 
-    def _inventory_parts(self, numbers: WindowNumbers, end: int, ladder: Ladder) -> list[Part]:
+    def _inventory_parts(self, numbers: WindowNumbers, end: int, official: Signal) -> list[Part]:
         """Return the parts of the official factor and of the residual mix, in which both inventories are linear."""
-        official = ladder.official(end - 1)
-        location = self._signals.limit(official, end, ladder) / ROOT_3 * numbers.number("scope2_location")
+        location = self._signals.limit(official, end) / ROOT_3 * numbers.number("scope2_location")
         matched = numbers.number("matched_energy")
         certified = matched / 1000.0 * self._certificate if isfinite(matched) else 0.0
         residual_limit = self._signals.table_limit(self._residual_year, end)
