@@ -17,7 +17,7 @@ from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.role_keys import BatteryConfig
 from wattgram.grid.ladder import Ladder
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 
 from tests.support.account_rows import CHONGQING
 from tests.support.plants import Hands, Plant
