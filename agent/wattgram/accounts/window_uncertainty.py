@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
+from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
 from wattgram.counters.metering import counter_step
@@ -59,6 +60,7 @@ class WindowUncertainty:
     def __init__(
         self, config: Config, shape: RowShape, copy: Callable[[Mapping[int, float]], Accounts], time: int
     ) -> None:
+        self.left_out: frozenset[str] = frozenset()  # windows without an uncertainty, because nobody will read it
         self._copies: Uncertainty | None = None
         if not config.accounts.uncertainty:
             return
@@ -117,6 +119,8 @@ class WindowUncertainty:
         """
         if not self._copies:
             return b"", ()
+        if WINDOWS[index] in self.left_out:
+            return UNKNOWN, ("",)
         numbers = WindowNumbers(
             index,
             struct.unpack(f"{len(OUTPUTS)}d", outputs),

@@ -1,0 +1,100 @@
+"""The `[goals]` of the standard plant: what its imaginary operator would enter, with dates around a day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+REFERENCE_DAYS = (360, 270)
+"""First and last day of the reference period of the energy baseline, days before today."""
+
+GOALS = """\
+[goals]
+nominal_voltage = "400 V"
+
+[goals.baseline.A02]          # tCO2
+value = 660
+year = {before}
+
+[goals.baseline.A09]          # %
+value = 84
+year = {before}
+
+[goals.baseline.A17]          # tCO2/t
+value = 0.272
+year = {before}
+
+[goals.baseline.B04]          # tCO2
+value = 560
+year = {before}
+
+[goals.baseline.B07]          # %
+value = 52
+year = {before}
+
+[[goals.product]]
+name = "castings"
+goal = "A16"
+process = "eaf_50"
+energy = ["foundry"]
+output = "castings"
+unit_mass = "1 kg"
+
+[[goals.product]]
+name = "castings, carbon"
+goal = "A17"
+process = "eaf_50"
+energy = ["foundry"]
+output = "castings"
+unit_mass = "1 kg"
+
+[[goals.product]]
+name = "castings, benchmark"
+goal = "A25"
+process = "eaf_50"
+energy = ["foundry"]
+output = "castings"
+unit_mass = "1 kg"
+
+[[goals.building]]
+name = "hall"
+energy = ["hall"]
+area = "2600 m2"
+design = 90
+
+[goals.model]
+reference = "{first}..{last}"
+outputs = ["castings"]
+"""
+
+ENTRIES = (
+    ("allowance", 620, "tCO2e", "allotment notice"),
+    ("process_emission", 4, "tCO2e", "mass balance of the additives"),
+    ("heat", 0, "GJ", "no heat is bought"),
+    ("rnd_share", 3.2, "%", "annual report"),
+    ("trained_staff", 14, "persons", "course list"),
+)
+"""Entries of each year: kind, value, unit, document."""
+
+ENTRY = """
+[[goals.entry]]
+what = "{what}"
+value = {value}
+unit = "{unit}"
+period = {year}
+name = "Simulated Operator"
+entered = {year}-01-15
+document = "{document} {year}, invented"
+"""
+
+
+def goals_text(today: date) -> str:
+    """Return the goals as TOML, for a plant that runs at a local day."""
+    reference = [today - timedelta(days=days) for days in REFERENCE_DAYS]
+    text = GOALS.format(before=today.year - 1, first=reference[0], last=reference[1])
+    years = (today.year - 1, today.year)
+    entries = [
+        ENTRY.format(what=what, value=value, unit=unit, year=year, document=document)
+        for year in years
+        for what, value, unit, document in ENTRIES
+    ]
+    return text + "".join(entries)
