@@ -68,7 +68,9 @@ class LogEntry:
         amends = None if amends is None else int(amends)
         if not isinstance(records, list) or not all(isinstance(row, dict) for row in records):
             raise ValueError("records: expected a list of objects")
-        made = cls(found["kind"], found["site"], quarter_number(found["quarter"]), found["boot"], amends, tuple(records))
+        made = cls(
+            found["kind"], found["site"], quarter_number(found["quarter"]), found["boot"], amends, tuple(records)
+        )
         if made.encoded() != entry:
             raise ValueError("not in the form of RFC 8785")
         return made

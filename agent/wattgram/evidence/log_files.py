@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import tarfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wattgram.base.errors import HistoryError
@@ -68,20 +70,15 @@ class LogFiles:
     entries are the partial tile.
     """
 
-    def __init__(self, place: Path) -> None:
-        """`place`: folder of a log, folder with one such folder, or tar file of it. HistoryError if there is none."""
+    def __init__(self, place: str, files: Mapping[str, Path | bytes]) -> None:
         self.place = place
-        self._files: dict[str, Path | bytes] = {}
-        try:
-            if place.is_dir():
-                self._files = dict(self._of_folder())
-            else:
-                with tarfile.open(place) as archive:
-                    self._files = dict(_of_tar(archive))
-        except (OSError, tarfile.TarError, EOFError) as error:
-            raise HistoryError(f"{place}: no log of wattgram: {error}") from error
-        if CHECKPOINT_FILE not in self._files:
-            raise HistoryError(f"{place}: no log of wattgram there (the file {CHECKPOINT_FILE} is missing)")
+        self._files = files
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> LogFiles:
+        """Return the files of a log's folder."""
+        paths = (path for path in folder.rglob("*") if path.is_file())
+        return cls(str(folder), {path.relative_to(folder).as_posix(): path for path in paths})
 
     def read(self, path: str) -> bytes | None:
         """Return the content of a file, None if it is missing."""
@@ -99,35 +96,58 @@ class LogFiles:
             for at in range(0, width * HASH_SIZE, HASH_SIZE):
                 yield tile[at : at + HASH_SIZE] if at + HASH_SIZE <= len(tile) else None
 
-    def entries(self, size: int) -> Iterator[bytes | None]:
-        """Yield the first `size` entries; None for an entry that is missing."""
+    def entries(self, size: int, first: int = 0) -> Iterator[bytes | None]:
+        """Yield the entries from `first` to before `size`; None for an entry that is missing."""
         for number, width in widths(size):
-            entries = unbundled(self._tile(ENTRIES, number, width)[:MOST_BUNDLE], width)
-            yield from entries
-            yield from [None] * (width - len(entries))
+            if (number + 1) * TILE_WIDTH <= first:
+                continue
+            entries: list[bytes | None] = [*unbundled(self._tile(ENTRIES, number, width)[:MOST_BUNDLE], width)]
+            entries += [None] * (width - len(entries))
+            yield from entries[max(0, first - number * TILE_WIDTH) :]
+
+    def members(self, size: int) -> Iterator[tuple[str, bytes]]:
+        """Yield path and content of each file of the log of `size` entries, with partial tiles by C2SP tlog-tiles."""
+        levels: list[int | str] = [*range(8), ENTRIES]
+        for level in levels:
+            for number, width in widths(size, 0 if level == ENTRIES else int(level)):
+                tile = self._tile(level, number, width)
+                if level == ENTRIES:
+                    yield tile_path(level, number, width), bundled(unbundled(tile, width))
+                else:
+                    yield tile_path(level, number, width), tile[: width * HASH_SIZE]
 
     def _tile(self, level: int | str, number: int, width: int) -> bytes:
         return self.read(tile_path(level, number, width)) or self.read(tile_path(level, number)) or b""
 
-    def _of_folder(self) -> Iterator[tuple[str, Path]]:
-        folder = self.place
-        if not (folder / CHECKPOINT_FILE).is_file():
-            found = sorted(folder.glob(f"**/{CHECKPOINT_FILE}"))
-            if len(found) > 1:
-                logs = ", ".join(str(each.parent) for each in found)
-                raise HistoryError(f"{folder}: found several logs; allowed: one of {logs}")
-            folder = found[0].parent if found else folder
-        for path in folder.rglob("*"):
-            if path.is_file():
-                yield path.relative_to(folder).as_posix(), path
+
+def logs_of(place: Path) -> list[LogFiles]:
+    """Return every log in a folder or in a tar file, by name; HistoryError if there is none."""
+    try:
+        if place.is_dir():
+            folders = sorted(path.parent for path in place.rglob(CHECKPOINT_FILE) if path.is_file())
+            found = [LogFiles.of_folder(folder) for folder in folders]
+        else:
+            with tarfile.open(place) as archive:
+                found = _logs_of_tar(place, archive)
+    except (OSError, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise HistoryError(f"{place}: no log of wattgram: {error}") from error
+    if not found:
+        raise HistoryError(f"{place}: no log of wattgram there (the file {CHECKPOINT_FILE} is missing)")
+    return found
 
 
-def _of_tar(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of each file; the path begins behind the folder of the checkpoint."""
+def _logs_of_tar(place: Path, archive: tarfile.TarFile) -> list[LogFiles]:
+    files: dict[str, bytes] = {}
     for count, member in enumerate(archive):
         if count > MOST_MEMBERS:
             raise tarfile.TarError(f"more than {MOST_MEMBERS} files")
         if member.isfile() and member.size <= MOST_BUNDLE and (file := archive.extractfile(member)) is not None:
-            name = member.name.removeprefix("./")
-            path = name[name.index("tile/") :] if "tile/" in name else name.rpartition("/")[2]
-            yield path, file.read()
+            files[member.name.removeprefix("./")] = file.read()
+    heads = sorted(name.removesuffix(CHECKPOINT_FILE) for name in files if name.split("/")[-1] == CHECKPOINT_FILE)
+    return [
+        LogFiles(
+            f"{place}:{head}".rstrip(":/"),
+            {name.removeprefix(head): content for name, content in files.items() if name.startswith(head)},
+        )
+        for head in heads
+    ]

@@ -14,7 +14,7 @@ from wattgram.store.history import SealableRecords
 
 from .log_state import SpoolCursor
 from .record_digest import QUARTER_MS, QuarterHasher, is_digested, milliseconds, place_in_time, record_hash
-from .sealed_json import JsonObject, canonical, sealed_fields, sealed_record, sealed_tags
+from .sealed_json import JsonObject, canonical, sealed_fields, sealed_record
 
 CLOCK_EVENTS = frozenset(("clock stepped", "clock set"))
 """Events about a clock that was set: each also gets an entry `clock`."""
@@ -72,8 +72,7 @@ class ScannedQuarter:
         """Yield the row of each series with a digest."""
         for (kind, tags), hasher in sorted(self.digests.items(), key=lambda item: item[0]):
             named = {name: value for name, value in tags if value and name != "site"}
-            found, texts = hasher.digest(), sorted(self.texts[kind, tags])
-            yield {"kind": kind, "tags": named, **found._asdict(), "texts": texts}
+            yield {"kind": kind, "tags": named, **hasher.digest().row(), "texts": sorted(self.texts[kind, tags])}
 
 
 class QuarterScan(NamedTuple):
@@ -93,9 +92,8 @@ def quarter_of(record: Record, zone: ZoneInfo) -> int:
 
 def beginning(stored: SealableRecords, first: int) -> SpoolCursor:
     """Return the cursor of a new log: records before the quarter `first` are not sealed."""
-    low = high = stored.appended_before(first * QUARTER_MS * MS)
-    for high, _ in stored.after(low):
-        pass
+    low = stored.appended_before(first * QUARTER_MS * MS)
+    high = max((number for number, _ in stored.after(low)), default=low)
     return SpoolCursor(low, high, first)
 
 
@@ -145,4 +143,3 @@ def with_whole_series(
     for key in found.digests.keys() - keys:
         whole.digests[key], whole.texts[key] = found.digests[key], found.texts[key]
     return whole
-

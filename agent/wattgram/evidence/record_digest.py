@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple
 
 from wattgram.base.clock import MS
 
@@ -47,7 +47,8 @@ def is_digested(kind: str, tags: Mapping[str, str]) -> bool:
     return kind in ("device", "gateway") or (kind == "emission" and tags.get("window") == "tick")
 
 
-class QuarterDigest(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class QuarterDigest:
     """Digest of the records of a series in a quarter: their number, the digest, and the locators of the minutes."""
 
     count: int
@@ -61,6 +62,10 @@ class QuarterDigest(NamedTuple):
         if len(found.digest) != 64 or len(found.minutes) != MINUTES * LOCATOR * 2:
             raise ValueError(f"found a digest {found.digest[:80]!r} of another length")
         return found
+
+    def row(self) -> JsonObject:
+        """Return the digest as a part of a sealed row."""
+        return {"count": self.count, "digest": self.digest, "minutes": self.minutes}
 
     def differing_minutes(self, other: QuarterDigest) -> list[int]:
         """Return the minutes of the quarter whose locators differ, 0 to 14."""

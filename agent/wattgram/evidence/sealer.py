@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from wattgram.base.clock import MS, NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
-from wattgram.base.record import Record, Series, record
+from wattgram.base.record import Record, Series, Value, record
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
 from wattgram.store.history import History
@@ -176,7 +176,7 @@ class Sealer:
         if self._keeper.restarted:
             self._report("", "log began anew", self._keeper.restarted)
             self._keeper.restarted = ""
-        fields = {"checkpoint": seal.checkpoint, "key_id": seal.key.key_id, "size": float(seal.size)}
+        fields: dict[str, Value] = {"checkpoint": seal.checkpoint, "key_id": seal.key.key_id, "size": float(seal.size)}
         self._publish(record(self._series, now // MS * MS, fields))
 
     def _note_failure(self, error: str) -> None:

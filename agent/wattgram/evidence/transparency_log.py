@@ -39,7 +39,9 @@ _AFTER = re.compile(r"-\d{8}T\d{6}Z$")
 class TransparencyLog:
     """Log of a site. state: as of the last commit. restarted: why a new log follows an older log, "" if none does."""
 
-    def __init__(self, spool: Path, site: str, boot: str, keys: SigningKeys, now: int, published: Sequence[str]) -> None:
+    def __init__(
+        self, spool: Path, site: str, boot: str, keys: SigningKeys, now: int, published: Sequence[str]
+    ) -> None:
         """Open the log, or begin a log; `now` in UTC ns.
 
         `published`: checkpoints that left the gateway, as far as known; a log behind one of them is not continued.
@@ -171,9 +173,11 @@ class TransparencyLog:
     def _read_quarters(self, place: Path, size: int) -> None:
         path = place / QUARTERS_FILE
         content = path.read_bytes() if path.exists() else b""
-        numbers = [number for (number,) in _ROW.iter_unpack(content[: size * _ROW.size])] if len(content) % 8 == 0 else []
+        numbers = (
+            [number for (number,) in _ROW.iter_unpack(content[: size * _ROW.size])] if len(content) % 8 == 0 else []
+        )
         if len(numbers) < size:
-            numbers = [_begun_quarter(entry) for entry in LogFiles(place).entries(size)]
+            numbers = [_begun_quarter(entry) for entry in LogFiles.of_folder(place).entries(size)]
             replace_file(path, b"".join(map(_ROW.pack, numbers)))
         for index, number in enumerate(numbers):
             if number >= 0:

@@ -307,16 +307,12 @@ class SealableRecords:
     def last_revisions(self, wanted: Callable[[Series], bool], since: int, until: int) -> Iterator[Record]:
         """Yield the records of wanted series from `since` to before `until`, UTC ns, by time; of each key the last."""
         is_wanted = self._is_sealed
-        found = self._view.all_by_time(
-            SEALED_KINDS, lambda series: is_wanted(series) and wanted(series), since, until
-        )
+        found = self._view.all_by_time(SEALED_KINDS, lambda series: is_wanted(series) and wanted(series), since, until)
         return _highest_revisions(found)
 
     def seals(self) -> Iterator[Record]:
         """Yield the stored seals."""
-        return self._view.by_time(
-            lambda series: series.kind == "seal" and self._is_of_site(series), 0, MAX_TIME
-        )
+        return self._view.by_time(lambda series: series.kind == "seal" and self._is_of_site(series), 0, MAX_TIME)
 
     def _is_sealed(self, series: Series) -> bool:
         return series.kind in SEALED_KINDS and self._is_of_site(series)

@@ -7,7 +7,6 @@ from hashlib import sha256
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from wattgram.evidence.merkle import (
     EMPTY_ROOT,
     consistency_proof,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from wattgram.evidence.signed_note import SignedNote, SignerKey, TreeHead, VerifierKey, checkpoint_note, signed
 
 # c2sp.org/signed-note, section Verifier keys, Example

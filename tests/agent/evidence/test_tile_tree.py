@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from wattgram.evidence.log_files import LogFiles, tile_path, widths
 from wattgram.evidence.merkle import leaf_hash, tree_root
 from wattgram.evidence.tile_tree import TileTree
@@ -36,8 +35,7 @@ def test_the_root_is_the_root_of_all_entries(tmp_path: Path, sizes: tuple[int, .
         count += size
         assert tree.root() == tree_root([leaf_hash(entry) for entry in entries(count)])
         tree = TileTree(tmp_path, count)
-    (tmp_path / "checkpoint").write_text("")
-    files = LogFiles(tmp_path)
+    files = LogFiles.of_folder(tmp_path)
     assert [*files.entries(count)] == entries(count)
     assert [*files.hashes(count)] == [leaf_hash(entry) for entry in entries(count)]
 
@@ -48,8 +46,7 @@ def test_what_a_crash_left_behind_the_size_is_overwritten(tmp_path: Path) -> Non
     tree = TileTree(tmp_path, 250)
     tree.append(entries(10, 250))
     assert TileTree(tmp_path, 260).root() == tree_root([leaf_hash(entry) for entry in entries(260)])
-    (tmp_path / "checkpoint").write_text("")
-    assert [*LogFiles(tmp_path).entries(260)] == entries(260)
+    assert [*LogFiles.of_folder(tmp_path).entries(260)] == entries(260)
 
 
 def test_a_tree_with_missing_bytes_is_not_opened(tmp_path: Path) -> None:
