@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 EXAMPLE = "wattgram verify november.csv --log works-log.tar --key 'wattgram/works/0a1b2c3d+530d903a+AekyeRrm56hA...'"
 
+SHOWN_SETTINGS = 5
+"""Most settings of the table that were not set before: the first start has all of them."""
+
 SHOWN_FINDINGS = 20
 """Findings of the table."""
 
@@ -110,6 +113,8 @@ def _time(text: str | None) -> int | None:
 
 
 def _table(result: VerificationResult) -> str:
+    from wattgram.evidence.verification.sealed_records import NEWLY_SET
+
     lines = [
         f"records compared      {result.records:,}",
         f"entries of the log    {result.entries:,}, {result.quarters:,} quarters",
@@ -121,7 +126,12 @@ def _table(result: VerificationResult) -> str:
     for label, spans in (("missing quarters", result.missing_quarters), ("amended quarters", result.amended_quarters)):
         lines.append(f"{label:<22}{', '.join(spans) or 'none'}")
     for name, notes in result.timed_notes.items():
-        lines += [f"{name:<22}{rfc3339(note.time * MS)[:16]} {note.text}" for note in notes]
+        shown = [note for note in notes if NEWLY_SET not in note.text]
+        more = len(notes) - len(shown)
+        if more <= SHOWN_SETTINGS:
+            shown, more = notes, 0
+        lines += [f"{name:<22}{rfc3339(note.time * MS)[:16]} {note.text}" for note in shown]
+        lines += [f"{name:<22}{more} settings that were not set before; see --format json"] if more else []
     lines += [f"not in these files    {name}" for name in sorted(result.absent)]
     lines += [f"not sealed            {count:,} records {kind}" for kind, count in result.not_sealed_kinds.items()]
     if result.ok:

@@ -18,6 +18,10 @@ RowKey = tuple[str, tuple[tuple[str, str], ...]]
 """Kind and tags of a series, without the site."""
 
 
+NEWLY_SET = ": not set -> "
+"""Part of a note about a setting without an earlier value."""
+
+
 class EntryPlace(NamedTuple):
     """Place of an entry: number of the log, number of the entry in the log."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wattgram.base.errors import HistoryError
 from wattgram.evidence.log_entry import LogEntry
-from wattgram.evidence.log_files import LogFiles, logs_of
+from wattgram.evidence.log_files import CHECKPOINT_FILE, LogFiles, logs_of
 from wattgram.evidence.signed_note import MOST_NOTE_BYTES, VerifierKey
 
 from .comparison import ComparedPeriod, Comparison
@@ -60,7 +60,8 @@ def verified(
 
 
 def _origin(files: LogFiles) -> str:
-    return files.checkpoint().partition("\n")[0]
+    """Return the first line of the checkpoint, to sort logs; the check of the log reports an unreadable one."""
+    return (files.read(CHECKPOINT_FILE) or b"").decode(errors="replace").partition("\n")[0]
 
 
 def _check_heads(logs: Sequence[CheckedLog]) -> None:
