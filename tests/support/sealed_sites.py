@@ -124,7 +124,7 @@ class SealedSite:
 
     async def _seal(self, keeper: LogKeeper, spool: Spool, *, publish: bool) -> None:
         now = self.now + 60 * NS
-        sealed = await asyncio.to_thread(keeper.seal, now, self.now // QUARTER)
+        sealed = await asyncio.to_thread(keeper.seal, now, self.now // QUARTER, spool.head)
         self.seals.append(sealed)
         if publish:
             fields = {"checkpoint": sealed.checkpoint, "key_id": sealed.key.key_id, "size": float(sealed.size)}

@@ -20,6 +20,7 @@ from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import ClockStatus
 
 from .effective_configuration import changes_by_name, configuration_digests, settings_by_name
+from .log_state import SpoolCursor
 from .quarter_scan import beginning, scanned, with_whole_series
 from .record_digest import QUARTER_MS
 from .sealed_json import JsonObject
@@ -64,8 +65,8 @@ class LogKeeper:
         self._log: TransparencyLog | None = None
         self._begun = False
 
-    def seal(self, now: int, now_open: int) -> PublishedSeal:
-        """Seal all closed quarters: all but number `now_open`; `now` in UTC ns.
+    def seal(self, now: int, now_open: int, head: int) -> PublishedSeal:
+        """Seal all closed quarters: all but number `now_open`; `now` in UTC ns, `head`: last number of the spool.
 
         OSError, HistoryError or ValueError: not now. The next call opens the log again.
         """
@@ -78,6 +79,9 @@ class LogKeeper:
                 cursor = keeper.state.cursor
                 if cursor.open < 0:
                     cursor = beginning(stored, now_open)
+                elif head < cursor.high:  # another spool, whose numbers began at 1
+                    cursor = SpoolCursor(0, 0, now_open)
+                if keeper.index == 0:
                     keeper.add("key", now_open, [keeper.first_row()])
                 if not self._begun:
                     settings, digests = self._note_configuration(keeper, now_open)
@@ -164,7 +168,7 @@ class Sealer:
 
     async def _seal(self, now: int, now_open: int) -> None:
         try:
-            work = partial(self._keeper.seal, now, now_open)
+            work = partial(self._keeper.seal, now, now_open, self._spool.head)
             seal = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (OSError, HistoryError, ValueError) as error:
             self._note_failure(str(error))

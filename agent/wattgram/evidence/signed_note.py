@@ -20,6 +20,8 @@ MOST_NOTE_BYTES = 100_000
 
 _SIGNATURE = re.compile(r"\u2014 ([^\s+]+) ([A-Za-z0-9+/=]+)")
 
+_AFTER = re.compile(r"-\d{8}T\d{6}Z$")
+
 _ONE_LINE = re.compile(r"(\S+) (\d+) ([A-Za-z0-9+/=]{44})((?: +\u2014 [^\s+]+ [A-Za-z0-9+/=]+)+) *")
 
 
@@ -144,6 +146,11 @@ class TreeHead:
         if len(lines) < 4 or not all(lines[:3]) or not re.fullmatch(r"0|[1-9]\d{0,17}", lines[1]):
             raise ValueError("no checkpoint: origin, size and root are expected, a line each")
         return cls(lines[0], int(lines[1]), _decoded(lines[2], HASH_SIZE))
+
+
+def first_origin(origin: str) -> str:
+    """Return the name of the first log of a key; logs that follow it have the time of their begin in the name."""
+    return _AFTER.sub("", origin)
 
 
 def checkpoint_note(text: str) -> SignedNote:

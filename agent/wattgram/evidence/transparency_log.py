@@ -7,7 +7,6 @@ gateway after it, so a published size is always on disk.
 from __future__ import annotations
 
 import os
-import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +19,7 @@ from .log_entry import LogEntry, entries_of
 from .log_files import CHECKPOINT_FILE, LogFiles
 from .log_state import LogState, SpoolCursor, replace_file
 from .sealed_json import JsonObject
-from .signed_note import SignerKey, TreeHead, checkpoint_note, signed
+from .signed_note import SignerKey, TreeHead, checkpoint_note, first_origin, signed
 from .signing_keys import BOTH_KEYS, SigningKeys
 from .tile_tree import TileTree
 
@@ -31,9 +30,6 @@ QUARTERS_FILE = "quarters"
 """Number of the quarter of each entry that begins a quarter, else -1: 8 bytes an entry, made again when it is wrong."""
 
 _ROW = struct.Struct("<q")
-
-_AFTER = re.compile(r"-\d{8}T\d{6}Z$")
-"""End of the name of a log that follows another."""
 
 
 class TransparencyLog:
@@ -56,6 +52,7 @@ class TransparencyLog:
         self._quarters: dict[int, int] = {}
         self._rows: list[int] = []
         self._waiting: list[bytes] = []
+        self._stored: LogState | None = None
         self._known = [head for note in published if (head := _head_of(note)) is not None]
         try:
             self.state, self._tree = self._opened(now)
@@ -131,7 +128,7 @@ class TransparencyLog:
 
     def _opened(self, now: int) -> tuple[LogState, TileTree]:
         """Open the stored log. ValueError: the log cannot be continued."""
-        state = LogState.read(self.folder)
+        state = self._stored = LogState.read(self.folder)
         if state is None:
             return self._begun(now)
         if (stored := _head_of(state.note)) is not None:
@@ -140,22 +137,25 @@ class TransparencyLog:
         head = TreeHead.of(checkpoint_note(state.note).text)
         if (head.origin, head.size, head.root) != (state.origin, tree.size, tree.root()):
             raise ValueError("the stored tree does not fit its checkpoint")
+        published = max((known.size for known in self._known if known.origin == state.origin), default=0)
+        if published > state.size:
+            raise ValueError(f"the log has {state.size} entries, but published {published}")
         for known in self._known:
-            if known.origin == state.origin and known.size > state.size:
-                raise ValueError(f"the log has {state.size} entries, but published {known.size}")
             if known.origin == state.origin and known.size == state.size and known.root != head.root:
                 raise ValueError(f"the log published another tree of {known.size} entries")
         self._read_quarters(self.folder / state.folder, state.size)
         return state, tree
 
     def _begun(self, now: int) -> tuple[LogState, TileTree]:
-        """Begin a log. A log that follows an older log has the time in its name, and names the last known head."""
-        base = _AFTER.sub("", self._keys.present.name)
+        """Begin a log. A log that follows an older log has the time in its name, and seals what the older one lacks."""
+        base = first_origin(self._keys.present.name)
         origin = f"{base}-{rfc3339(now)[:19].replace('-', '').replace(':', '')}Z" if self.restarted else base
         folder = origin.rpartition("/")[2]
         (self.folder / folder).mkdir(exist_ok=True)
         self._quarters = {}
         state = LogState(origin, folder, 0, "", "", SpoolCursor(0, 0, -1))
+        if self._stored is not None:
+            state = replace(state, cursor=self._stored.cursor, configuration=self._stored.configuration)
         return state, TileTree(self.folder / folder, 0)
 
     def first_row(self) -> JsonObject:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from wattgram.evidence.log_entry import LogEntry
 from wattgram.evidence.log_files import LogFiles
 from wattgram.evidence.merkle import leaf_hash, tree_root
-from wattgram.evidence.signed_note import SignedNote, TreeHead, VerifierKey, checkpoint_note
+from wattgram.evidence.signed_note import SignedNote, TreeHead, VerifierKey, checkpoint_note, first_origin
 
 from .verdict import VerificationResult
 
@@ -92,9 +92,7 @@ class CheckedLog:
     def _check_signature(self, note: SignedNote, name: str) -> bool:
         """Return whether a known key has signed a checkpoint; a finding if not."""
         origin = TreeHead.of(note.text).origin
-        known = [
-            VerifierKey(origin, key.public) for key in self._keys if origin in (key.name, origin_after(origin, key))
-        ]
+        known = [VerifierKey(origin, key.public) for key in self._keys if is_log_of(origin, key)]
         try:
             if any([note.signed_by(key) for key in known]):  # noqa: C419 - a wrong signature beside a right one counts
                 return True
@@ -133,6 +131,6 @@ class CheckedLog:
             begun[entry.quarter] = index
 
 
-def origin_after(origin: str, key: VerifierKey) -> str:
-    """Return the origin if it is the name of a log that follows the log of a key, else ""."""
-    return origin if origin.startswith(f"{key.name}-") else ""
+def is_log_of(origin: str, key: VerifierKey) -> bool:
+    """Return whether an origin is the name of a key, or of a log before or after the log with this name."""
+    return first_origin(origin) == first_origin(key.name)

@@ -114,7 +114,9 @@ class SealedRecords:
             revision = fields.get("revision", 0.0)
             assert isinstance(revision, float)
             version = SealedVersion(place, revision, record_hash(time, fields))
-        self.records.setdefault((key, time), []).append(version)
+        versions = self.records.setdefault((key, time), [])
+        if not any(each.digest == version.digest and each.place.log != place.log for each in versions):
+            versions.append(version)  # a log that follows a lost one seals some records once more
 
 
 def sealed_values(row: JsonObject) -> dict[str, float | str]:
