@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from wattgram.base.record import Record, Series, record
+from wattgram.base.record import Record, Series, Value, record
 from wattgram.base.units import rfc3339
 from wattgram.delivery.configuration import load
 from wattgram.evidence.log_state import LogState
@@ -127,7 +127,11 @@ class SealedSite:
         sealed = await asyncio.to_thread(keeper.seal, now, self.now // QUARTER, spool.head)
         self.seals.append(sealed)
         if publish:
-            fields = {"checkpoint": sealed.checkpoint, "key_id": sealed.key.key_id, "size": float(sealed.size)}
+            fields: dict[str, Value] = {
+                "checkpoint": sealed.checkpoint,
+                "key_id": sealed.key.key_id,
+                "size": float(sealed.size),
+            }
             spool.append(record(_SEAL, now, fields))
             await spool.sync()
 

@@ -16,12 +16,12 @@ from .sealed_json import JsonObject, canonical
 
 ENTRY_VERSION = 1
 
-ENTRY_KINDS = ("quarter", "amend", "config", "clock", "key", "correction")
+LOG_ENTRY_KINDS = ("quarter", "amend", "config", "clock", "key", "correction")
 
 MOST_ENTRY = 60_000
 """Largest entry, bytes; a bundle has 16 bits for the length. More rows follow in further entries."""
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_SEALED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 _KEYS = frozenset(("v", "kind", "site", "quarter", "boot", "amends", "records"))
 
@@ -61,8 +61,8 @@ class LogEntry:
         if not isinstance(found, dict) or found.keys() != _KEYS or found["v"] != ENTRY_VERSION:
             raise ValueError("no entry of version 1")
         texts, amends, records = [found[key] for key in ("kind", "site", "boot")], found["amends"], found["records"]
-        if not all(isinstance(text, str) for text in texts) or found["kind"] not in ENTRY_KINDS:
-            raise ValueError(f"found the kind {found['kind']!r:.60}; allowed: {', '.join(ENTRY_KINDS)}")
+        if not all(isinstance(text, str) for text in texts) or found["kind"] not in LOG_ENTRY_KINDS:
+            raise ValueError(f"found the kind {found['kind']!r:.60}; allowed: {', '.join(LOG_ENTRY_KINDS)}")
         if not (amends is None or (isinstance(amends, float) and amends >= 0 and amends.is_integer())):
             raise ValueError(f"found amends {amends!r:.60}; allowed: an index or null")
         amends = None if amends is None else int(amends)
@@ -103,7 +103,7 @@ def quarter_number(text: object) -> int:
 
 def sealed_time(text: object) -> int:
     """Return the time of a sealed text, ms since 1970. ValueError: no such time."""
-    if not isinstance(text, str) or not _TIME.fullmatch(text):
+    if not isinstance(text, str) or not _SEALED_TIME.fullmatch(text):
         raise ValueError(f"found the time {text!r:.60}; allowed: RFC 3339 in UTC with milliseconds")
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 

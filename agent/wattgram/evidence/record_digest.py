@@ -16,7 +16,7 @@ QUARTER_MS = 900_000
 
 MINUTE_MS = 60_000
 
-MINUTES = 15
+QUARTER_MINUTES = 15
 
 LOCATOR = 4
 """Bytes of a minute's digest that an entry holds, to find the minute of a difference."""
@@ -59,7 +59,7 @@ class QuarterDigest:
     def of(cls, row: JsonObject) -> QuarterDigest:
         """Return the digest of a sealed row; KeyError, TypeError or ValueError if there is none."""
         found = cls(int(row["count"]), str(row["digest"]), str(row["minutes"]))
-        if len(found.digest) != 64 or len(found.minutes) != MINUTES * LOCATOR * 2:
+        if len(found.digest) != 64 or len(found.minutes) != QUARTER_MINUTES * LOCATOR * 2:
             raise ValueError(f"found a digest {found.digest[:80]!r} of another length")
         return found
 
@@ -72,7 +72,7 @@ class QuarterDigest:
         step = LOCATOR * 2
         return [
             at // step
-            for at in range(0, MINUTES * step, step)
+            for at in range(0, QUARTER_MINUTES * step, step)
             if self.minutes[at : at + step] != other.minutes[at : at + step]
         ]
 
@@ -83,13 +83,13 @@ class QuarterHasher:
     def __init__(self, begin: int) -> None:
         """`begin`: start of the quarter, ms since 1970."""
         self.last: int | None = None
-        self.counts = [0] * MINUTES
+        self.counts = [0] * QUARTER_MINUTES
         self._begin = begin
-        self._minutes = [sha256() for _ in range(MINUTES)]
+        self._minutes = [sha256() for _ in range(QUARTER_MINUTES)]
 
     def add(self, place: int, time: int, fields: Mapping[str, float | str]) -> None:
         """Add a record; `place`: as from `place_in_time`."""
-        minute = min(MINUTES - 1, max(0, (place - self._begin) // MINUTE_MS))
+        minute = min(QUARTER_MINUTES - 1, max(0, (place - self._begin) // MINUTE_MS))
         self.counts[minute] += 1
         self._minutes[minute].update(record_hash(time, fields))
         self.last = time

@@ -65,7 +65,7 @@ def read_key(path: Path) -> SignerKey | None:
 
 
 class SigningKeys:
-    """Keys of a site in the folder of its spool, or a present key in a file of the operator."""
+    """Keys of a site in the folder of its spool, or a present key in a file of the operator. new: made just now."""
 
     def __init__(self, folder: Path, site: str, file: Path | None = None) -> None:
         """Read the keys; make the present key if there is none. ValueError or OSError: a key cannot be read.
@@ -78,6 +78,7 @@ class SigningKeys:
         if file is None and not path.exists() and (folder / NEXT_KEY_FILE).exists():
             (folder / NEXT_KEY_FILE).rename(path)  # a crash came between the two names of a rotation
         found = read_key(path)
+        self.new = found is None
         if found is None:
             if file is not None:
                 raise ValueError(f"{file}: missing; wattgram makes a key only in the folder of the spool")

@@ -29,11 +29,11 @@ LOG_FOLDER = "log"
 QUARTERS_FILE = "quarters"
 """Number of the quarter of each entry that begins a quarter, else -1: 8 bytes an entry, made again when it is wrong."""
 
-_ROW = struct.Struct("<q")
+_QUARTER_ROW = struct.Struct("<q")
 
 
 class TransparencyLog:
-    """Log of a site. state: as of the last commit. restarted: why a new log follows an older log, "" if none does."""
+    """Log of a site. state: as of the last commit. restarted: why the log does not have the name of its key, or ""."""
 
     def __init__(
         self, spool: Path, site: str, boot: str, keys: SigningKeys, now: int, published: Sequence[str]
@@ -130,6 +130,8 @@ class TransparencyLog:
         """Open the stored log. ValueError: the log cannot be continued."""
         state = self._stored = LogState.read(self.folder)
         if state is None:
+            if not self._keys.new:
+                raise ValueError("the key is older than the log")  # the name of the key's first log may be in use
             return self._begun(now)
         if (stored := _head_of(state.note)) is not None:
             self._known.append(stored)
@@ -174,19 +176,21 @@ class TransparencyLog:
         path = place / QUARTERS_FILE
         content = path.read_bytes() if path.exists() else b""
         numbers = (
-            [number for (number,) in _ROW.iter_unpack(content[: size * _ROW.size])] if len(content) % 8 == 0 else []
+            [number for (number,) in _QUARTER_ROW.iter_unpack(content[: size * _QUARTER_ROW.size])]
+            if len(content) % 8 == 0
+            else []
         )
         if len(numbers) < size:
             numbers = [_begun_quarter(entry) for entry in LogFiles.of_folder(place).entries(size)]
-            replace_file(path, b"".join(map(_ROW.pack, numbers)))
+            replace_file(path, b"".join(map(_QUARTER_ROW.pack, numbers)))
         for index, number in enumerate(numbers):
             if number >= 0:
                 self._quarters.setdefault(number, index)
 
     def _write_quarters(self) -> None:
         with (self.place / QUARTERS_FILE).open("ab") as file:
-            file.truncate(self.state.size * _ROW.size)
-            file.write(b"".join(map(_ROW.pack, self._rows)))
+            file.truncate(self.state.size * _QUARTER_ROW.size)
+            file.write(b"".join(map(_QUARTER_ROW.pack, self._rows)))
             file.flush()
             os.fsync(file.fileno())
 

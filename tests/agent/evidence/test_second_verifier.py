@@ -33,7 +33,7 @@ def test_the_example_of_the_page_has_the_hash_of_the_page() -> None:
     example = page.split("`good` and `voltage_l1n` = 230.1:\n\n```\n")[1].split("```")
     digest = sha256(bytes.fromhex(example[0].replace(" ", "").strip())).hexdigest()
     assert f"Its hash is `{digest}`" in page
-    fields = {"quality": "good", "voltage_l1n": 230.1}
+    fields: dict[str, float | str] = {"quality": "good", "voltage_l1n": 230.1}
     assert log_reader.record_hash(1, fields).hex() == digest == record_hash(1, fields).hex()
 
 

@@ -11,7 +11,7 @@ from wattgram.base.units import rfc3339
 from wattgram.evidence.log_entry import LogEntry, sealed_time
 from wattgram.evidence.record_digest import (
     MINUTE_MS,
-    MINUTES,
+    QUARTER_MINUTES,
     QUARTER_MS,
     QuarterDigest,
     QuarterHasher,
@@ -189,7 +189,7 @@ class Comparison:
                 self._result.add("old revision", detail, begin)
                 return
             last = sealed[-1]
-            minutes = exported.digest.differing_minutes(last.digest) or [*range(MINUTES)]
+            minutes = exported.digest.differing_minutes(last.digest) or [*range(QUARTER_MINUTES)]
             count, expected = exported.digest.count, last.digest.count
             what = (
                 "value differs" if count == expected else "record missing" if count < expected else "record not sealed"
