@@ -8,6 +8,8 @@ site.verify(site.export("csv"), "--log", site.log).code == 0
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -135,6 +137,17 @@ class SealedSite:
             spool.append(record(_SEAL, now, fields))
             await spool.sync()
 
+    def live_until_killed(self) -> None:
+        """Live quarter by quarter, and print each published checkpoint as a line of JSON."""
+        clock = self.folder / "now"
+        while True:
+            self.now = int(clock.read_text()) + QUARTER if clock.exists() else self.now
+            clock.write_text(str(self.now))
+            before = len(self.seals)
+            self.live(1)
+            for seal in self.seals[before:]:
+                print(json.dumps(seal.checkpoint), flush=True)
+
     def export(self, form: str = "csv", *options: str) -> str:
         """Write everything that sinks get to a file, and return its path."""
         path = self.folder / f"export.{form}"
@@ -152,3 +165,7 @@ class SealedSite:
         path = self.folder / name
         path.write_text((seal or self.seals[-1]).checkpoint)
         return str(path)
+
+
+if __name__ == "__main__":
+    SealedSite(Path(sys.argv[1])).live_until_killed()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -107,6 +108,7 @@ def _canonical_repr(value: object) -> str:
     return repr(value)
 
 
+@cache
 def _program_digest() -> str:
     """Return the digest of all files of the program: names and contents, in the order of the names."""
     found = sha256()

@@ -63,6 +63,11 @@ class History:
         """Yield the events from `since` to before `until` (UTC ns), oldest first."""
         return self._records("event", {}, since, until)
 
+    def last_seal(self) -> Record | None:
+        """Return the seal with the latest time, None if none is stored."""
+        seals = [*self._records("seal", {}, 0, MAX_TIME)]
+        return seals[-1] if seals else None
+
     def stored(self) -> tuple[int, int] | None:
         """Return the start of the first and of the last stored window, UTC ns; None if there is none."""
         with self._opened() as view:

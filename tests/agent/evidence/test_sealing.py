@@ -303,6 +303,13 @@ def test_the_tar_file_for_an_auditor_is_enough(tmp_path: Path) -> None:
     assert "works-log.tar" not in ended.out
 
 
+def test_a_report_names_the_last_seal(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    site.live(2)
+    ended = called("report", "-c", str(site.path), "--period", "2026-11-02..2026-11-02")
+    assert f"note: last seal: 4 entries of {site.state.origin}, key {site.seals[-1].key.key_id}" in ended.out
+
+
 def test_a_proof_leads_to_the_checkpoint(tmp_path: Path) -> None:
     site = SealedSite(tmp_path)
     site.live(5)
