@@ -23,6 +23,7 @@ from .effective_configuration import changes_by_name, configuration_digests, set
 from .log_state import SpoolCursor
 from .quarter_scan import beginning, scanned, with_whole_series
 from .record_digest import QUARTER_MS
+from .retained_seal import retained_checkpoint
 from .sealed_json import JsonObject
 from .signed_note import VerifierKey
 from .signing_keys import SigningKeys
@@ -41,6 +42,9 @@ SHORTEST_CHECK = 0.2
 
 SEAL_STEP = 600.0
 """Longest duration of a seal, real s."""
+
+MOST_SEALS = 100
+"""Stored seals whose signatures are checked when the log is opened, the latest."""
 
 CORRECTIONS = "correction"
 """First word of the names of settings that correct the past: changes of them also get an entry `correction`."""
@@ -64,6 +68,11 @@ class LogKeeper:
         self._history = History(config.spool.path, config.site.name)
         self._log: TransparencyLog | None = None
         self._begun = False
+        self._published: list[str] = []
+
+    def note_published(self, checkpoint: str) -> None:
+        """Note a checkpoint that another place has of this log, before the first seal."""
+        self._published.append(checkpoint)
 
     def seal(self, now: int, now_open: int, head: int) -> PublishedSeal:
         """Seal all closed quarters: all but number `now_open`; `now` in UTC ns, `head`: last number of the spool.
@@ -74,7 +83,7 @@ class LogKeeper:
             with self._history.sealable() as stored:
                 if self._log is None:
                     published = [str(seal["checkpoint"]) for seal in stored.seals()]
-                    self._log = self._opened(now, published)
+                    self._log = self._opened(now, [*published[-MOST_SEALS:], *self._published])
                 keeper, settings, digests = self._log, None, None
                 cursor = keeper.state.cursor
                 if cursor.open < 0:
@@ -133,6 +142,7 @@ class Sealer:
         """`publish`: receives a record. `report`: receives device, event and detail. `has_time`: clock is set."""
         self.pulse = Pulse("seal", vital=False)
         self.latest: PublishedSeal | None = None
+        self._broker, self._site = config.mqtt, config.site.name
         self._keeper = LogKeeper(config, clock_status.boot_id())
         self._spool = spool
         self._clock = clock
@@ -162,6 +172,8 @@ class Sealer:
         if now_open == self._open or not self._has_time():
             return
         self.pulse.within(SEAL_STEP)
+        if self._open is None and self._broker is not None:
+            self._keeper.note_published(await retained_checkpoint(self._broker, self._site))
         with suppress(SpoolError):  # the task of the spool reports the error; the next look tries again
             await self._spool.sync()
             await self._seal(now, now_open)

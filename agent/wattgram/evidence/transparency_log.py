@@ -53,7 +53,7 @@ class TransparencyLog:
         self._rows: list[int] = []
         self._waiting: list[bytes] = []
         self._stored: LogState | None = None
-        self._known = [head for note in published if (head := _head_of(note)) is not None]
+        self._known = [head for note in published if (head := self._own_head(note)) is not None]
         try:
             self.state, self._tree = self._opened(now)
         except ValueError as error:
@@ -159,6 +159,17 @@ class TransparencyLog:
         if self._stored is not None:
             state = replace(state, cursor=self._stored.cursor, configuration=self._stored.configuration)
         return state, TileTree(self.folder / folder, 0)
+
+    def _own_head(self, note: str) -> TreeHead | None:
+        """Return the head of a checkpoint that a present key of this gateway has signed; None for another text."""
+        head = _head_of(note)
+        if head is None:
+            return None
+        try:
+            known = [key.verifier for key in self._keys.signers(head.origin)]
+            return head if any(checkpoint_note(note).signed_by(key) for key in known) else None
+        except ValueError:
+            return None
 
     def first_row(self) -> JsonObject:
         """Return the row of the first entry: the key, and the head of the log before, if there is one."""
