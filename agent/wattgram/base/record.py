@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Literal
 
-Kind = Literal["device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal", "day"]
+Kind = Literal[
+    "device", "emission", "goal", "event", "gateway", "seal", "instant", "late", "checkpoint", "signal", "day"
+]
 
 INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day"))
 """Kinds that no sink gets: the input of the accounts, so that a replay can compute results again, and the day book."""
 
-KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+SEALED_KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+"""Kinds whose records are sealed in the log."""
+
+KINDS: tuple[Kind, ...] = (*SEALED_KINDS, "seal")
 """Kinds that the sinks get."""
 
 WINDOWS = ("15m", "1h", "1d", "1mo")

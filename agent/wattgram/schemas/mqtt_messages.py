@@ -53,6 +53,7 @@ def mqtt_schemas() -> dict[str, Schema]:
         "event": _event(),
         "goal": _goal(),
         "gateway": _gateway(),
+        "seal": _seal(),
         "status": _status(),
         "homeassistant": _discovery(),
     }
@@ -230,6 +231,27 @@ def _gateway() -> Schema:
         for ending, text in HELP_OF_SINK.items()
     }
     return made
+
+
+def _seal() -> Schema:
+    properties = {
+        "time": _time("Time of the sealing"),
+        "checkpoint": {
+            "type": "string",
+            "description": "Signed head of the log: name, number of entries, root of the tree, signatures "
+            "(C2SP tlog-checkpoint)",
+        },
+        "size": {"type": "integer", "minimum": 0, "description": "Number of entries of the log"},
+        "key_id": {"type": "string", "pattern": "^[0-9a-f]{8}$", "description": "Id of the key that signed first"},
+        "replayed": _REPLAYED,
+    }
+    return _message(
+        "seal",
+        "MQTT message: seal of the log",
+        "Topic PREFIX/SITE/seal, retained, after each closed quarter of an hour. docs/evidence.md describes the log.",
+        properties,
+        ("time", "checkpoint", "size", "key_id"),
+    )
 
 
 def _status() -> Schema:

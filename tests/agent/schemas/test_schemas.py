@@ -69,6 +69,7 @@ def schema_of(topic: str) -> str:
         (r"wattgram/[^/]+/event", "event"),
         (r"wattgram/[^/]+/goal/[^/]+", "goal"),
         (r"wattgram/[^/]+/gateway", "gateway"),
+        (r"wattgram/[^/]+/seal", "seal"),
         (r"wattgram/[^/]+/status", "status"),
         (r"homeassistant/device/[^/]+/[^/]+/config", "homeassistant"),
     )
