@@ -166,7 +166,7 @@ class Uncertainty:
         inputs = {}
         for error, copy, perturbed in zip(self._inputs, self._copies, self._perturbed, strict=True):
             tallies = [number for tally in perturbed.tallies() for number in tally]
-            numbers = struct.pack(f"{len(tallies)}f", *tallies) + copy_state.differences(state, copy.state())
+            numbers = struct.pack(f"{len(tallies)}d", *tallies) + copy_state.differences(state, copy.state())
             inputs[error.name] = base64.b64encode(numbers).decode()
         return {"version": VERSION, "whole": sorted(self._whole), "inputs": inputs}
 
@@ -193,14 +193,14 @@ class Uncertainty:
         """Return the windows with a known begin, and tallies and differences of each input; errors as of JSON."""
         if dumped["version"] != VERSION or list(dumped["inputs"]) != [error.name for error in self._inputs]:
             raise ValueError("found differences of other inputs")
-        tally_size, size = 8 * len(WINDOWS), len(copy_state.differences(state, state))
+        tally_size, size = 16 * len(WINDOWS), len(copy_state.differences(state, state))
         restored = []
         for text in dumped["inputs"].values():
             numbers = base64.b64decode(text, validate=True)
             if len(numbers) != tally_size + size:
                 raise ValueError(f"found {len(numbers)} bytes, expected {tally_size + size}")
             copy_state.applied(state, numbers[tally_size:], copy_state.powers(state))  # ValueError if damaged
-            tallies = struct.unpack_from(f"{2 * len(WINDOWS)}f", numbers)
+            tallies = struct.unpack_from(f"{2 * len(WINDOWS)}d", numbers)
             if not all(isfinite(number) and number >= 0.0 for number in tallies):
                 raise ValueError("found damaged tallies")
             restored.append((list(zip(tallies[::2], tallies[1::2], strict=True)), numbers[tally_size:]))
