@@ -32,6 +32,7 @@ from .battery_watch import BatteryWatch
 from .books_state import channel_count, era_of
 from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
 from .hybrid_nodes import channels_of, terminals_of
+from .row_corrections import RowCorrections, RowShape
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -52,6 +53,9 @@ EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
 EMISSION_TEXTS = ("grid_source", "basis", "method")
+CORRECTED_TEXTS = (*EMISSION_TEXTS, "correction")
+"""Texts of a window that contains corrected time (METHOD-SITE 14); other windows keep their series."""
+
 WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
 UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
@@ -68,7 +72,8 @@ class Layout:
     Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
     change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
     series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
-    computed any more; in earlier versions all late energy.
+    computed any more; in earlier versions all late energy. withheld: series of the rows as measured of instants whose
+    balance was withheld: a correction may make the balance possible.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -78,6 +83,7 @@ class Layout:
     instant: Series
     late: Series
     totals: Series
+    withheld: Series
     zone: ZoneInfo
     terminals: tuple[int, ...]
 
@@ -112,6 +118,7 @@ class Layout:
             Series("instant", tags, fields),
             Series("late", (*tags, ("slot", SLOT)), fields, (), ("spans",)),
             Series("late", tags, fields),
+            Series("withheld", tags, fields),
             config.site.timezone,
             terminals_of(config.devices, channels),
         )
@@ -131,6 +138,11 @@ class Layout:
         return 3 + len(self.channels)
 
     @property
+    def shape(self) -> RowShape:
+        """Numbers of a row that a correction changes."""
+        return RowShape(self.channels, self.parts, self.columns, len(self.fields))
+
+    @property
     def size(self) -> int:
         """Size of a row, bytes."""
         return 8 * len(self.fields)
@@ -147,11 +159,11 @@ class Layout:
         """Return the same rows in series of their own for an era."""
         if not era:
             return self
-        instant, late, totals = (
+        instant, late, totals, withheld = (
             replace(series, tags=(*((name, value) for name, value in series.tags if name != "era"), ("era", str(era))))
-            for series in (self.instant, self.late, self.totals)
+            for series in (self.instant, self.late, self.totals, self.withheld)
         )
-        return replace(self, instant=instant, late=late, totals=totals)
+        return replace(self, instant=instant, late=late, totals=totals, withheld=withheld)
 
 
 class GridTerms(NamedTuple):
@@ -164,12 +176,15 @@ class GridTerms(NamedTuple):
 class Books:
     """Accounts and running windows. `time` only selects the year of the residual mix.
 
-    layout: of the rows. era: how often the clock was set back behind published instants. The records of an earlier era
-    are another site's to a replay, because they are in no order with the later ones.
+    layout: of the rows. corrections: of the past; the callers of `advance` and `late_totals` correct the rows by them
+    (`account_stages`, `pricing`), and the windows name them. era: how often the clock was set back behind published
+    instants. The records of an earlier era are another site's to a replay, because they are in no order with the later
+    ones.
     """
 
     def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
         self.layout = Layout.of(config)
+        self.corrections = RowCorrections(config, self.layout.shape)
         self.ladder = ladder
         self._zone = config.site.timezone
         self._method = config.grid.method
@@ -181,6 +196,9 @@ class Books:
             BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
         ]
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
+        self._corrected_series = {
+            window: replace(series, texts=CORRECTED_TEXTS) for window, series in self._series.items()
+        }
         self._starts: dict[str, int] = {}
         self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in layout.channels])
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
@@ -375,7 +393,7 @@ class Books:
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
                 details = self._accounts.details(index) + struct.pack("d", self._estimated.of(window))
-                yield self._record(window, start, row + details)
+                yield self._named(self._record(window, start, row + details), end)
             self._reset(window)
             if window == SLOT:
                 self._accounts.abandon()
@@ -401,6 +419,13 @@ class Books:
             texts = (signal.source, signal.basis, self._method)
             self._last_extra = (None if age else terms, extra, texts)
         return extra, texts
+
+    def _named(self, window: Record, end: int) -> Record:
+        """Return a window that ends at a time with the corrections of its time (METHOD-SITE 14)."""
+        if not (text := self.corrections.named(window.time, end)):
+            return window
+        series = self._corrected_series[window.series.tag("window")]
+        return replace(window, series=series, texts=(*window.texts, text))
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
         return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1])
