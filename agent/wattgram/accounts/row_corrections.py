@@ -21,7 +21,7 @@ from wattgram.config.role_keys import BURNERS
 
 from . import fuel
 from .account_parts import AccountParts
-from .balance import GROSS_IMBALANCE
+from .balance import GROSS_IMBALANCE, RELEASE_SECONDS
 from .corrected_flows import CorrectionShare, interval_energies, share_of_interval, share_of_spans
 from .estimated_energy import OUTSIDE_BALANCE
 from .hybrid_nodes import hybrid_nodes, tree_of
@@ -65,13 +65,14 @@ class CorrectedDevice(NamedTuple):
     """A correction and its place in a row: indices of channels.
 
     unsplit: of the terminal that stays known while its battery is void, -1 for none. uses: own uses that contain the
-    device.
+    device. balanced: whether the device is in the balance.
     """
 
     correction: CorrectionConfig
     channels: tuple[int, ...]
     unsplit: int
     uses: tuple[OwnUse, ...]
+    balanced: bool = True
 
 
 class RowCorrections:
@@ -125,13 +126,16 @@ class RowCorrections:
         return self._row.pack(*numbers)
 
     def restored(self, time: int, row: bytes, withheld: bytes) -> bytes:
-        """Return the row of an instant whose balance was withheld: the measured one if it is corrected and possible."""
-        numbers = self._row.unpack(withheld)
-        shares = [(device, self._share(device, time, numbers[0])) for device in self._devices]
-        channels = [index for device, share in shares if share for index in (*device.channels, device.unsplit)]
-        if not any(self._shape.channels[index].role not in OUTSIDE_BALANCE for index in channels if index >= 0):
+        """Return the row of an instant whose balance was withheld: the measured one if a correction makes it possible.
+
+        A balance that was possible again was withheld for `RELEASE_SECONDS` more.
+        """
+        if not any(
+            device.balanced and each.since < time <= each.until + RELEASE_SECONDS * NS
+            for each, device in zip(self.all, self._devices, strict=True)
+        ):
             return row
-        corrected = self._instant(time, numbers)
+        corrected = self._instant(time, self._row.unpack(withheld))
         return withheld if self._is_possible(corrected[POWERS : self._shape.energies]) else row
 
     def _near(self, time: int) -> bool:
@@ -162,7 +166,8 @@ class RowCorrections:
             place, config = shape.energies + 2 * index, shape.channels[index]
             if config.name in self._uses and not self._uses[config.name].plain:
                 continue  # `_correct_use` has corrected its reading
-            power = numbers[POWERS + index] = share.of_power(numbers[POWERS + index])
+            power = self._corrected_power(share, index, numbers[POWERS + index])
+            numbers[POWERS + index] = power
             numbers[place : place + 2] = share.of_energies(*numbers[place : place + 2])
             if shape.carbon >= 0 and config.role in BURNERS and not config.emission.fuel_meter and share.power:
                 numbers[shape.carbon + index] = fuel.rate(config, power)
@@ -186,19 +191,28 @@ class RowCorrections:
         shares: dict[str, CorrectionShare],
     ) -> None:
         """Change the own use of a sub-meter by what the corrections change of its parts."""
-        index = self._index[use.name]
-        place = self._shape.energies + 2 * index
+        shape, index = self._shape, self._index[use.name]
+        place = shape.energies + 2 * index
         signs = {use.name: 1.0} | dict.fromkeys(use.added, 1.0) | dict.fromkeys(use.subtracted, -1.0)
         power, energy = numbers[POWERS + index], numbers[place] - numbers[place + 1]
         for name, sign in signs.items():
             if (share := shares.get(name)) is None or self._is_contained(share):
                 continue
             flow_power, flow_energy = self._flow(numbers, name)
-            power += sign * (share.of_power(flow_power) - flow_power)
+            part = self._index.get(name, -1)
+            power += sign * (self._corrected_power(share, part, flow_power) - flow_power)
             if share.energy:
-                energy += sign * (share.of_net(flow_energy) - flow_energy)
+                known = not self._is_reversed_producer(share, part) or isfinite(numbers[shape.energies + 2 * part + 1])
+                energy += sign * (share.of_net(flow_energy) - flow_energy) if known else nan
         corrected[POWERS + index] = power
         corrected[place : place + 2] = max(energy, 0.0), max(-energy, 0.0)
+
+    def _is_reversed_producer(self, share: CorrectionShare, index: int) -> bool:
+        return share.correction.effect == INVERT and self._shape.channels[index].role in PRODUCERS
+
+    def _corrected_power(self, share: CorrectionShare, index: int, power: float) -> float:
+        """Return the corrected power of a channel; that of a reversed producer was stored as 0, so it is unknown."""
+        return nan if share.power and self._is_reversed_producer(share, index) else share.of_power(power)
 
     def _is_contained(self, share: CorrectionShare) -> bool:
         """Return whether a correction leaves the flow of its terminal as it is: that of a hybrid's battery."""
@@ -282,7 +296,9 @@ class RowCorrections:
         node = self._nodes.get(name)
         uses = tuple(use for use in self._uses.values() if not use.plain and name in use.parts)
         if node is None:
-            return CorrectedDevice(correction, (self._index[name],), -1, uses)
+            index = self._index[name]
+            balanced = self._shape.channels[index].role not in OUTSIDE_BALANCE
+            return CorrectedDevice(correction, (index,), -1, uses, balanced)
         split = tuple(self._index[channel] for channel in (*node.pv_channels, *node.battery_channels))
         unsplit = self._index[node.unsplit_channel]
         if name in self._batteries:

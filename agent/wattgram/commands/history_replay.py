@@ -28,6 +28,7 @@ from wattgram.grid.ladder import Ladder
 from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.file_source import FileSource
 from wattgram.site import replay_request
+from wattgram.site.applied_corrections import CORRECTIONS, applied, first_change, stored_corrections, stored_text
 from wattgram.site.revision import replayed
 from wattgram.site.stored_state import STATE
 from wattgram.store.history import History
@@ -154,6 +155,7 @@ async def _in_process(
         replayed, config.spool.path, config.site.name, books, since, until, tuple(windows), publish
     )
     spool.put_state(STATE, replay.books.state())
+    await _note_corrections(config, spool, since)
     await spool.sync()
     counts = replay.counts
     outcome = ReplayOutcome(
@@ -172,6 +174,16 @@ async def _in_process(
         await _deliver(config, spool, clock, progress)
     outcome.undelivered = {name: left for name in spool.sinks if (left := spool.undelivered(name))}
     return outcome
+
+
+async def _note_corrections(config: Config, spool: Spool, since: int) -> None:
+    """Note that the stored results contain the corrections of the past, if all their time was computed again."""
+    corrections = applied(config.corrections)
+    with contextlib.suppress(ValueError):  # a damaged state: the daemon applies all corrections again
+        before = stored_corrections(await spool.state(CORRECTIONS))
+        change = first_change(before, corrections, round(config.site.tick * NS))
+        if change is not None and since <= max(change[0], first_stored(config)):
+            spool.put_state(CORRECTIONS, stored_text(corrections))
 
 
 async def _ladder(config: Config, clock: Clock) -> Ladder:

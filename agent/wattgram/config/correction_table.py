@@ -223,10 +223,10 @@ def _refused_change(device: DeviceConfig, effect: str, devices: Mapping[str, Dev
             f"found with {device.name!r}, a part of a hybrid inverter that is shared out by several devices; "
             "allowed: void = true"
         )
-    if effect == INVERT and device.role in ONE_WAY_PRODUCERS and _without_power(device):
+    if effect == INVERT and device.role in ONE_WAY_PRODUCERS and not _counts_both(device):
         return (
-            f"found with {device.name!r}, whose driver has no power: the counter of the other direction was not stored;"
-            " allowed: void = true"
+            f"found with {device.name!r}, a producer without a power and counters of both directions: its flow was "
+            "stored as 0; allowed: void = true"
         )
     return ""
 
@@ -279,8 +279,8 @@ def _is_inverter(device: DeviceConfig) -> bool:
     return device.role == "battery" and device.device is not None and device.device.terminal is not None
 
 
-def _without_power(device: DeviceConfig) -> bool:
-    """Return whether a device's map has no power of its role."""
-    if device.device is None or device.role not in device.device.roles:
+def _counts_both(device: DeviceConfig) -> bool:
+    """Return whether a device's map has a power and counters of both directions of its role."""
+    if device.device is None or (reads := device.device.roles.get(device.role)) is None:
         return False
-    return not device.device.roles[device.role].power
+    return bool(reads.power) and any(all(pair) for pair in reads.energy)
