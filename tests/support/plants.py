@@ -96,7 +96,9 @@ class Plant:
             )
         devices = tuple(replace(device, group=(groups or {}).get(device.name, "")) for device in devices)
         site = SiteConfig("works", ZoneInfo(timezone), tick, *(position or ()))
-        self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig(), corrections=tuple(corrections))
+        self.config = Config(
+            site, devices, SpoolConfig(folder), grid=grid or GridConfig(), corrections=tuple(corrections)
+        )
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=sinks)
         self.sources = {device.name: Source(device, "works", self.clock.monotonic()) for device in devices}
         self.plan = make_plan(METER)

@@ -391,9 +391,10 @@ class Books:
                 continue
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
-            if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
+            corrections = self.corrections.named(start, end)  # a void leaves a record: the record before is wrong
+            if corrections or isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
                 details = self._accounts.details(index) + struct.pack("d", self._estimated.of(window))
-                yield self._named(self._record(window, start, row + details), end)
+                yield self._named(self._record(window, start, row + details), corrections)
             self._reset(window)
             if window == SLOT:
                 self._accounts.abandon()
@@ -420,12 +421,12 @@ class Books:
             self._last_extra = (None if age else terms, extra, texts)
         return extra, texts
 
-    def _named(self, window: Record, end: int) -> Record:
-        """Return a window that ends at a time with the corrections of its time (METHOD-SITE 14)."""
-        if not (text := self.corrections.named(window.time, end)):
+    def _named(self, window: Record, corrections: str) -> Record:
+        """Return a window with the corrections of its time, "" for none (METHOD-SITE 14)."""
+        if not corrections:
             return window
         series = self._corrected_series[window.series.tag("window")]
-        return replace(window, series=series, texts=(*window.texts, text))
+        return replace(window, series=series, texts=(*window.texts, corrections))
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
         return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1])

@@ -29,7 +29,7 @@ from .late_energy import Span
 from .metering_point import PRODUCERS
 from .metering_tree import OwnUse, own_uses
 
-POWERS = 3
+FIRST_POWER = 3
 """Index of the first power in a row: seconds and two grid terms precede."""
 
 LONGEST_INTERVAL = 900 * NS
@@ -47,7 +47,7 @@ class RowShape(NamedTuple):
     @property
     def energies(self) -> int:
         """Index of the first energy."""
-        return POWERS + len(self.channels)
+        return FIRST_POWER + len(self.channels)
 
     @property
     def carbon(self) -> int:
@@ -108,12 +108,12 @@ class RowCorrections:
         corrected = []
         for time, numbers in zip(times, self._row.iter_unpack(rows), strict=True):
             corrected.append(self._row.pack(*self._instant(time, numbers)))
-            self._before = numbers[POWERS : self._shape.energies]
+            self._before = numbers[FIRST_POWER : self._shape.energies]
         return b"".join(corrected)
 
     def precede(self, row: bytes) -> None:
         """Take the row before the first one of the next `advance`."""
-        self._before = self._row.unpack(row)[POWERS : self._shape.energies]
+        self._before = self._row.unpack(row)[FIRST_POWER : self._shape.energies]
 
     def late(self, slot: Span, row: bytes, spans: Sequence[Span] = ()) -> bytes:
         """Return a row of late energy of a quarter, or of an hour's end, as corrected. spans: time of the energy."""
@@ -136,7 +136,7 @@ class RowCorrections:
         ):
             return row
         corrected = self._instant(time, self._row.unpack(withheld))
-        return withheld if self._is_possible(corrected[POWERS : self._shape.energies]) else row
+        return withheld if self._is_possible(corrected[FIRST_POWER : self._shape.energies]) else row
 
     def _near(self, time: int) -> bool:
         return self._begin - self._tick < time < self._end + LONGEST_INTERVAL
@@ -166,8 +166,8 @@ class RowCorrections:
             place, config = shape.energies + 2 * index, shape.channels[index]
             if config.name in self._uses and not self._uses[config.name].plain:
                 continue  # `_correct_use` has corrected its reading
-            power = self._corrected_power(share, index, numbers[POWERS + index])
-            numbers[POWERS + index] = power
+            power = self._corrected_power(share, index, numbers[FIRST_POWER + index])
+            numbers[FIRST_POWER + index] = power
             numbers[place : place + 2] = share.of_energies(*numbers[place : place + 2])
             if shape.carbon >= 0 and config.role in BURNERS and not config.emission.fuel_meter and share.power:
                 numbers[shape.carbon + index] = fuel.rate(config, power)
@@ -177,8 +177,8 @@ class RowCorrections:
     def _join_terminal(self, numbers: list[float], device: CorrectedDevice, share: CorrectionShare) -> None:
         """Give the terminal the sum of its channels, which are unknown without the battery."""
         place = self._shape.energies + 2 * device.unsplit
-        if share.power and not isfinite(numbers[POWERS + device.unsplit]):
-            numbers[POWERS + device.unsplit] = sum(numbers[POWERS + index] for index in device.channels)
+        if share.power and not isfinite(numbers[FIRST_POWER + device.unsplit]):
+            numbers[FIRST_POWER + device.unsplit] = sum(numbers[FIRST_POWER + index] for index in device.channels)
         if share.energy and not isfinite(numbers[place]):
             net = sum(self._net(numbers, index) for index in device.channels)
             numbers[place : place + 2] = max(net, 0.0), max(-net, 0.0)
@@ -194,7 +194,7 @@ class RowCorrections:
         shape, index = self._shape, self._index[use.name]
         place = shape.energies + 2 * index
         signs = {use.name: 1.0} | dict.fromkeys(use.added, 1.0) | dict.fromkeys(use.subtracted, -1.0)
-        power, energy = numbers[POWERS + index], numbers[place] - numbers[place + 1]
+        power, energy = numbers[FIRST_POWER + index], numbers[place] - numbers[place + 1]
         for name, sign in signs.items():
             if (share := shares.get(name)) is None or self._is_contained(share):
                 continue
@@ -204,7 +204,7 @@ class RowCorrections:
             if share.energy:
                 known = not self._is_reversed_producer(share, part) or isfinite(numbers[shape.energies + 2 * part + 1])
                 energy += sign * (share.of_net(flow_energy) - flow_energy) if known else nan
-        corrected[POWERS + index] = power
+        corrected[FIRST_POWER + index] = power
         corrected[place : place + 2] = max(energy, 0.0), max(-energy, 0.0)
 
     def _is_reversed_producer(self, share: CorrectionShare, index: int) -> bool:
@@ -222,7 +222,7 @@ class RowCorrections:
         """Return the reading of a sub-meter or the flow of a source as measured: W at the end, Wh of the interval."""
         if (use := self._uses.get(name)) is not None:
             index = self._index[name]
-            power, energy = numbers[POWERS + index], self._net(numbers, index)
+            power, energy = numbers[FIRST_POWER + index], self._net(numbers, index)
             for parts, sign in ((use.added, -1.0), (use.subtracted, 1.0)):
                 for part in parts:
                     flow_power, flow_energy = self._flow(numbers, part)
@@ -232,13 +232,16 @@ class RowCorrections:
             return 0.0, 0.0
         if (node := self._nodes.get(name)) is None:
             index = self._index[name]
-            return numbers[POWERS + index], self._net(numbers, index)
+            return numbers[FIRST_POWER + index], self._net(numbers, index)
         unsplit = self._index[node.unsplit_channel]
         split = [self._index[channel] for channel in (*node.pv_channels, *node.battery_channels)]
         energies = self._shape.energies
-        power, energy = numbers[POWERS + unsplit], numbers[energies + 2 * unsplit] - numbers[energies + 2 * unsplit + 1]
+        power, energy = (
+            numbers[FIRST_POWER + unsplit],
+            numbers[energies + 2 * unsplit] - numbers[energies + 2 * unsplit + 1],
+        )
         return (
-            power if isfinite(power) else sum(numbers[POWERS + index] for index in split),
+            power if isfinite(power) else sum(numbers[FIRST_POWER + index] for index in split),
             energy if isfinite(energy) else sum(self._net(numbers, index) for index in split),
         )
 
@@ -248,7 +251,7 @@ class RowCorrections:
         before = self._before[index] if self._before else nan
         hours = numbers[0] / 3600.0
         forward, backward = interval_energies(
-            numbers[place], numbers[place + 1], before, numbers[POWERS + index], hours
+            numbers[place], numbers[place + 1], before, numbers[FIRST_POWER + index], hours
         )
         return forward - backward
 
@@ -267,7 +270,7 @@ class RowCorrections:
             if effect == VOID or (effect == INVERT and config.role in PRODUCERS):
                 numbers[place : place + 2] = 0.0, 0.0
                 if config.role not in OUTSIDE_BALANCE and config.role != TERMINAL_ROLE:
-                    numbers[POWERS + index] = nan
+                    numbers[FIRST_POWER + index] = nan
                 if shape.carbon >= 0 and not config.emission.fuel_meter:
                     numbers[shape.carbon + index] = nan
             else:

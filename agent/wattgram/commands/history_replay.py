@@ -103,12 +103,7 @@ async def recompute(
     if end < first:
         raise HistoryError(f"{config.spool.path}: nothing is stored before {_day(first)}")
     start = time.monotonic()
-    spool = Spool(
-        config.spool.path,
-        max_size=config.spool.max_size,
-        keep=config.spool.keep,
-        sinks=[sink.name for sink in sinks(config)],
-    )
+    spool = _spool_of(config)
     try:
         await spool.open()
     except SpoolError as error:
@@ -124,6 +119,37 @@ async def recompute(
     return outcome
 
 
+async def recompute_alone(config: Config, since: int, clock: Clock) -> ReplayOutcome | None:
+    """Compute the results from `since` on again, UTC ns, with the grid's values as published.
+
+    None if the running daemon holds the spool: with another configuration it would refuse. SpoolError when the spool
+    does not work, HistoryError when no history is stored.
+    """
+    start = time.monotonic()
+    spool = _spool_of(config)
+    try:
+        await spool.open()
+    except SpoolError as error:
+        if not isinstance(error.__cause__, BlockingIOError):
+            raise
+        return None
+    try:
+        outcome = await _in_process(config, spool, since, since, ALL_WINDOWS, clock, lambda _current, _reached: None)
+    finally:
+        await spool.close()
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def _spool_of(config: Config) -> Spool:
+    return Spool(
+        config.spool.path,
+        max_size=config.spool.max_size,
+        keep=config.spool.keep,
+        sinks=[sink.name for sink in sinks(config)],
+    )
+
+
 def first_stored(config: Config) -> int:
     """Return the first stored instant, UTC ns. HistoryError when none is stored."""
     with History(config.spool.path, config.site.name).past() as past:
@@ -137,7 +163,7 @@ async def _in_process(
     config: Config, spool: Spool, since: int, until: int, windows: Sequence[str], clock: Clock, progress: Progress
 ) -> ReplayOutcome:
     loop = asyncio.get_running_loop()
-    ladder = await _ladder(config, clock)
+    ladder = await stored_ladder(config, clock)
     state = await spool.state(STATE)
     books = Books(config, ladder, clock.time(), era_of(state) if state else 0)
 
@@ -186,7 +212,7 @@ async def _note_corrections(config: Config, spool: Spool, since: int) -> None:
             spool.put_state(CORRECTIONS, stored_text(corrections))
 
 
-async def _ladder(config: Config, clock: Clock) -> Ladder:
+async def stored_ladder(config: Config, clock: Clock) -> Ladder:
     """Return the grid values from the stored history; file sources are read now."""
     grid = config.grid
     sources = [

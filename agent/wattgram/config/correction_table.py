@@ -30,7 +30,7 @@ LONGEST_REASON, LONGEST_BY = 500, 100
 
 MOST_CORRECTIONS = 1000
 
-MOST_NAMED = 4
+MOST_LABELS = 4
 """Most corrections that a record names; the others are counted."""
 
 A_TIME = "a local day such as 2026-11-01, or a time such as 2026-11-01T06:00:00Z"
@@ -82,8 +82,8 @@ class CorrectionConfig:
 def named(corrections: Sequence[CorrectionConfig], begin: int, end: int) -> str:
     """Return the corrections of the time from `begin` to `end`, UTC ns, as a record names them; "" for none."""
     labels = list(dict.fromkeys(each.label for each in corrections if each.overlap(begin, end)))
-    further = len(labels) - MOST_NAMED
-    return "; ".join([*labels[:MOST_NAMED], *([f"{further} more"] if further > 0 else [])])
+    further = len(labels) - MOST_LABELS
+    return "; ".join([*labels[:MOST_LABELS], *([f"{further} more"] if further > 0 else [])])
 
 
 def names(text: str, correction: CorrectionConfig) -> bool:

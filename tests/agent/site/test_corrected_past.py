@@ -153,7 +153,8 @@ def test_a_wrong_correction_does_not_release_a_withheld_balance(tmp_path: Path) 
     plant = ran(plant_of(tmp_path, {"incomer": "grid", "roof": "pv"}, tick=60.0), 120, 60.0, incomer=-40e3, roof=10e3)
     config = corrected(plant, CorrectionConfig("incomer", START, START + 2 * HOUR, "factor", 2.0))
     found = of_window(replay_with(config)[0], "15m")
-    assert START + HOUR not in found
+    assert "load_power" not in found[START + HOUR].as_dict()
+    assert "grid_export_power" not in found[START + HOUR].as_dict()
     assert START + HOUR not in windows(plant, "15m")
 
 
@@ -172,6 +173,19 @@ def test_void_is_unknown_and_not_zero(tmp_path: Path) -> None:
     assert fields["correction"] == "roof void"
     day = of_window(replay_with(config)[0], "15m")
     assert sorted(day) == [START + HOUR + quarter * HOUR // 4 for quarter in range(4)]
+
+
+def test_void_of_the_only_meter_replaces_the_windows_by_unknown_ones(tmp_path: Path) -> None:
+    plant = ran(plant_of(tmp_path, {"incomer": "grid"}, tick=60.0), 240, 60.0, incomer=40e3)
+    config = corrected(plant, CorrectionConfig("incomer", START + HOUR, START + 2 * HOUR, "void"))
+    records, _ = replay_with(config)
+    append(plant, records)
+    fields = windows(plant, "1h")[START + HOUR].as_dict()
+    assert fields["coverage"] == 0.0
+    assert fields["correction"] == "incomer void"
+    assert not [name for name in fields if name.endswith(("_power", "_energy", "_emission")) and fields[name]]
+    assert not {"load_energy", "emission", "grid_import_energy", "emission_intensity"} & set(fields)
+    assert replay_with(config)[0] == []
 
 
 @pytest.mark.parametrize("correction", ["factor", "invert"])
@@ -244,8 +258,18 @@ def random_day(plant: WrongMeters, silent: str, minutes: int) -> None:
     asyncio.run(work())
 
 
-COMPARED = ("load_energy", "emission", "grid_import_energy", "grid_export_energy", "pv_energy", "coverage")
-COMPARED += ("battery_charge_energy", "industry_energy", "building_energy", "estimated_energy")
+COMPARED = (
+    "load_energy",
+    "emission",
+    "grid_import_energy",
+    "grid_export_energy",
+    "pv_energy",
+    "coverage",
+    "battery_charge_energy",
+    "industry_energy",
+    "building_energy",
+    "estimated_energy",
+)
 
 
 @pytest.mark.parametrize(
