@@ -17,8 +17,8 @@ from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record, Series, record
 
-from .books import LEADING_COLUMNS, Layout
 from .late_energy import LateAmount
+from .row_layout import LEADING_COLUMNS, Layout
 from .voltage_slots import VoltageSlots
 
 DEVICE_FIELDS = (

@@ -9,7 +9,7 @@ import struct
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol
 
@@ -18,14 +18,13 @@ from wattgram.base.record import Record, Series
 from .account_stages import AccountStages
 from .books import Books
 from .checkpoint_text import state_of
+from .correction_names import still_named
 from .left_out import Computed, LeftOut
 from .pricing import Repricing
+from .same_results import same_record, same_state
 
 UNREVISED = bytes(8)
 """Revision of the first publication."""
-
-WITHDRAWN = "withdrawn"
-"""Correction of a window that was published as corrected, and is no longer."""
 
 BLOCK_INSTANTS = 3600
 """Most instants that are computed at once."""
@@ -209,8 +208,8 @@ class Replay:
             self.counts.computed[window] += 1
             if published is None and time <= self._since:
                 continue  # the published record is no longer stored
-            result = _still_named(record, published)
-            if published is not None and _equal(result, published):
+            result = still_named(record, published)
+            if published is not None and same_record(result, published):
                 continue
             self.counts.changed[window] += 1
             if window in self._windows:
@@ -226,7 +225,7 @@ class Replay:
             self._begin(record)
             return
         stored = self.past.checkpoint_at(record.time)
-        if state_of(stored.texts[1] if stored else state) == self.books.state():
+        if same_state(self.books.checkpoint_state(), state_of(stored.texts[1] if stored else state)):
             return
         yield self._accounts.checkpoint(record.time)
 
@@ -247,19 +246,6 @@ class Replay:
             if self._skipping:
                 self.begun = record.time
             self._skipping, self.reached = False, record.time
-
-
-def _equal(record: Record, published: Record) -> bool:
-    """Return whether both records are equal to the last bit, except for their revision."""
-    return record.values[:-8] == published.values[:-8] and record.texts == published.texts
-
-
-def _still_named(record: Record, published: Record | None) -> Record:
-    """Return a record that names a withdrawn correction: a database keeps a field that is no longer written."""
-    if published is None or "correction" not in published.series.texts or "correction" in record.series.texts:
-        return record
-    series = replace(record.series, texts=(*record.series.texts, "correction"))
-    return replace(record, series=series, texts=(*record.texts, WITHDRAWN))
 
 
 def _revised(record: Record, published: Record | None) -> Record:

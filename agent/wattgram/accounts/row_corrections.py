@@ -15,12 +15,10 @@ from wattgram_ext.intensity import TERMINAL_ROLE
 
 from wattgram.base.clock import NS
 from wattgram.config.correction_table import INVERT, VOID, CorrectionConfig, named
-from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
 
 from . import fuel
-from .account_parts import AccountParts
 from .balance import GROSS_IMBALANCE, RELEASE_SECONDS
 from .corrected_flows import CorrectionShare, interval_energies, share_of_interval, share_of_spans
 from .estimated_energy import OUTSIDE_BALANCE
@@ -28,37 +26,10 @@ from .hybrid_nodes import hybrid_nodes, tree_of
 from .late_energy import Span
 from .metering_point import PRODUCERS
 from .metering_tree import OwnUse, own_uses
-
-FIRST_POWER = 3
-"""Index of the first power in a row: seconds and two grid terms precede."""
+from .row_layout import LEADING_COLUMNS, Layout
 
 LONGEST_INTERVAL = 900 * NS
 """Longest interval of an instant: a tick is a part of a quarter of an hour."""
-
-
-class RowShape(NamedTuple):
-    """Numbers of a row that a correction changes (`books.Layout`)."""
-
-    channels: tuple[DeviceConfig, ...]
-    parts: AccountParts
-    columns: tuple[str, ...]
-    width: int
-
-    @property
-    def energies(self) -> int:
-        """Index of the first energy."""
-        return FIRST_POWER + len(self.channels)
-
-    @property
-    def carbon(self) -> int:
-        """Index of the first carbon rate; -1 without the column."""
-        return self.energies + 2 * len(self.channels) if "carbon" in self.columns else -1
-
-    @property
-    def charges(self) -> int:
-        """Index of the first state of charge; -1 without the column."""
-        carbon = len(self.channels) if "carbon" in self.columns else 0
-        return self.energies + 2 * len(self.channels) + carbon if "soc" in self.columns else -1
 
 
 class CorrectedDevice(NamedTuple):
@@ -81,12 +52,17 @@ class RowCorrections:
     all: the corrections in the order of their time.
     """
 
-    def __init__(self, config: Config, shape: RowShape) -> None:
+    def __init__(self, config: Config, layout: Layout) -> None:
         self.all = tuple(each for each in config.corrections if not each.removed)
-        self._shape = shape
+        self._layout = layout
+        places = layout.shape
+        self._energies, self._carbon = places.energies, places.carbon
+        self._charges = (
+            layout.fields.index(layout.parts.pools[0].column, layout.first_column) if "soc" in layout.columns else -1
+        )
         self._tick = round(config.site.tick * NS)
-        self._row = struct.Struct(f"{shape.width}d")
-        self._index = {channel.name: index for index, channel in enumerate(shape.channels)}
+        self._row = struct.Struct(f"{len(layout.fields)}d")
+        self._index = {channel.name: index for index, channel in enumerate(layout.channels)}
         nodes = hybrid_nodes(config.devices) if self.all else ()
         self._nodes = {device.name: node for node in nodes for device in (*node.inverters, *node.batteries)}
         self._batteries = {battery.name for node in nodes for battery in node.batteries}
@@ -108,12 +84,12 @@ class RowCorrections:
         corrected = []
         for time, numbers in zip(times, self._row.iter_unpack(rows), strict=True):
             corrected.append(self._row.pack(*self._instant(time, numbers)))
-            self._before = numbers[FIRST_POWER : self._shape.energies]
+            self._before = numbers[LEADING_COLUMNS : self._energies]
         return b"".join(corrected)
 
     def precede(self, row: bytes) -> None:
         """Take the row before the first one of the next `advance`."""
-        self._before = self._row.unpack(row)[FIRST_POWER : self._shape.energies]
+        self._before = self._row.unpack(row)[LEADING_COLUMNS : self._energies]
 
     def late(self, slot: Span, row: bytes, spans: Sequence[Span] = ()) -> bytes:
         """Return a row of late energy of a quarter, or of an hour's end, as corrected. spans: time of the energy."""
@@ -136,7 +112,7 @@ class RowCorrections:
         ):
             return row
         corrected = self._instant(time, self._row.unpack(withheld))
-        return withheld if self._is_possible(corrected[FIRST_POWER : self._shape.energies]) else row
+        return withheld if self._is_possible(corrected[LEADING_COLUMNS : self._energies]) else row
 
     def _near(self, time: int) -> bool:
         return self._begin - self._tick < time < self._end + LONGEST_INTERVAL
@@ -159,26 +135,28 @@ class RowCorrections:
         return corrected
 
     def _correct_channels(self, numbers: list[float], device: CorrectedDevice, share: CorrectionShare) -> None:
-        shape = self._shape
+        layout = self._layout
         if device.unsplit >= 0:
             self._join_terminal(numbers, device, share)
         for index in device.channels:
-            place, config = shape.energies + 2 * index, shape.channels[index]
+            place, config = self._energies + 2 * index, layout.channels[index]
             if config.name in self._uses and not self._uses[config.name].plain:
                 continue  # `_correct_use` has corrected its reading
-            power = self._corrected_power(share, index, numbers[FIRST_POWER + index])
-            numbers[FIRST_POWER + index] = power
+            power = self._corrected_power(share, index, numbers[LEADING_COLUMNS + index])
+            numbers[LEADING_COLUMNS + index] = power
             numbers[place : place + 2] = share.of_energies(*numbers[place : place + 2])
-            if shape.carbon >= 0 and config.role in BURNERS and not config.emission.fuel_meter and share.power:
-                numbers[shape.carbon + index] = fuel.rate(config, power)
-            if shape.charges >= 0 and config.role == "battery" and share.power and share.correction.effect == VOID:
-                numbers[shape.charges + shape.parts.pool_indices[index]] = nan
+            if self._carbon >= 0 and config.role in BURNERS and not config.emission.fuel_meter and share.power:
+                numbers[self._carbon + index] = fuel.rate(config, power)
+            if self._charges >= 0 and config.role == "battery" and share.power and share.correction.effect == VOID:
+                numbers[self._charges + layout.parts.pool_indices[index]] = nan
 
     def _join_terminal(self, numbers: list[float], device: CorrectedDevice, share: CorrectionShare) -> None:
         """Give the terminal the sum of its channels, which are unknown without the battery."""
-        place = self._shape.energies + 2 * device.unsplit
-        if share.power and not isfinite(numbers[FIRST_POWER + device.unsplit]):
-            numbers[FIRST_POWER + device.unsplit] = sum(numbers[FIRST_POWER + index] for index in device.channels)
+        place = self._energies + 2 * device.unsplit
+        if share.power and not isfinite(numbers[LEADING_COLUMNS + device.unsplit]):
+            numbers[LEADING_COLUMNS + device.unsplit] = sum(
+                numbers[LEADING_COLUMNS + index] for index in device.channels
+            )
         if share.energy and not isfinite(numbers[place]):
             net = sum(self._net(numbers, index) for index in device.channels)
             numbers[place : place + 2] = max(net, 0.0), max(-net, 0.0)
@@ -191,10 +169,10 @@ class RowCorrections:
         shares: dict[str, CorrectionShare],
     ) -> None:
         """Change the own use of a sub-meter by what the corrections change of its parts."""
-        shape, index = self._shape, self._index[use.name]
-        place = shape.energies + 2 * index
+        index = self._index[use.name]
+        place = self._energies + 2 * index
         signs = {use.name: 1.0} | dict.fromkeys(use.added, 1.0) | dict.fromkeys(use.subtracted, -1.0)
-        power, energy = numbers[FIRST_POWER + index], numbers[place] - numbers[place + 1]
+        power, energy = numbers[LEADING_COLUMNS + index], numbers[place] - numbers[place + 1]
         for name, sign in signs.items():
             if (share := shares.get(name)) is None or self._is_contained(share):
                 continue
@@ -202,13 +180,13 @@ class RowCorrections:
             part = self._index.get(name, -1)
             power += sign * (self._corrected_power(share, part, flow_power) - flow_power)
             if share.energy:
-                known = not self._is_reversed_producer(share, part) or isfinite(numbers[shape.energies + 2 * part + 1])
+                known = not self._is_reversed_producer(share, part) or isfinite(numbers[self._energies + 2 * part + 1])
                 energy += sign * (share.of_net(flow_energy) - flow_energy) if known else nan
-        corrected[FIRST_POWER + index] = power
+        corrected[LEADING_COLUMNS + index] = power
         corrected[place : place + 2] = max(energy, 0.0), max(-energy, 0.0)
 
     def _is_reversed_producer(self, share: CorrectionShare, index: int) -> bool:
-        return share.correction.effect == INVERT and self._shape.channels[index].role in PRODUCERS
+        return share.correction.effect == INVERT and self._layout.channels[index].role in PRODUCERS
 
     def _corrected_power(self, share: CorrectionShare, index: int, power: float) -> float:
         """Return the corrected power of a channel; that of a reversed producer was stored as 0, so it is unknown."""
@@ -222,7 +200,7 @@ class RowCorrections:
         """Return the reading of a sub-meter or the flow of a source as measured: W at the end, Wh of the interval."""
         if (use := self._uses.get(name)) is not None:
             index = self._index[name]
-            power, energy = numbers[FIRST_POWER + index], self._net(numbers, index)
+            power, energy = numbers[LEADING_COLUMNS + index], self._net(numbers, index)
             for parts, sign in ((use.added, -1.0), (use.subtracted, 1.0)):
                 for part in parts:
                     flow_power, flow_energy = self._flow(numbers, part)
@@ -232,26 +210,26 @@ class RowCorrections:
             return 0.0, 0.0
         if (node := self._nodes.get(name)) is None:
             index = self._index[name]
-            return numbers[FIRST_POWER + index], self._net(numbers, index)
+            return numbers[LEADING_COLUMNS + index], self._net(numbers, index)
         unsplit = self._index[node.unsplit_channel]
         split = [self._index[channel] for channel in (*node.pv_channels, *node.battery_channels)]
-        energies = self._shape.energies
+        energies = self._energies
         power, energy = (
-            numbers[FIRST_POWER + unsplit],
+            numbers[LEADING_COLUMNS + unsplit],
             numbers[energies + 2 * unsplit] - numbers[energies + 2 * unsplit + 1],
         )
         return (
-            power if isfinite(power) else sum(numbers[FIRST_POWER + index] for index in split),
+            power if isfinite(power) else sum(numbers[LEADING_COLUMNS + index] for index in split),
             energy if isfinite(energy) else sum(self._net(numbers, index) for index in split),
         )
 
     def _net(self, numbers: Sequence[float], index: int) -> float:
         """Return the energy of a channel in an interval, Wh, + in the role's direction."""
-        place = self._shape.energies + 2 * index
+        place = self._energies + 2 * index
         before = self._before[index] if self._before else nan
         hours = numbers[0] / 3600.0
         forward, backward = interval_energies(
-            numbers[place], numbers[place + 1], before, numbers[FIRST_POWER + index], hours
+            numbers[place], numbers[place + 1], before, numbers[LEADING_COLUMNS + index], hours
         )
         return forward - backward
 
@@ -261,18 +239,18 @@ class RowCorrections:
         The late energy of a reversed producer was not stored. The late use of a sub-meter with parts contains known
         energy of the time of the gap. Both stay unknown.
         """
-        shape, effect = self._shape, device.correction.effect
+        layout, effect = self._layout, device.correction.effect
         for use in device.uses:
-            place = shape.energies + 2 * self._index[use.name]
+            place = self._energies + 2 * self._index[use.name]
             numbers[place : place + 2] = 0.0, 0.0
         for index in (*device.channels, *([device.unsplit] if device.unsplit >= 0 else [])):
-            place, config = shape.energies + 2 * index, shape.channels[index]
+            place, config = self._energies + 2 * index, layout.channels[index]
             if effect == VOID or (effect == INVERT and config.role in PRODUCERS):
                 numbers[place : place + 2] = 0.0, 0.0
                 if config.role not in OUTSIDE_BALANCE and config.role != TERMINAL_ROLE:
-                    numbers[FIRST_POWER + index] = nan
-                if shape.carbon >= 0 and not config.emission.fuel_meter:
-                    numbers[shape.carbon + index] = nan
+                    numbers[LEADING_COLUMNS + index] = nan
+                if self._carbon >= 0 and not config.emission.fuel_meter:
+                    numbers[self._carbon + index] = nan
             else:
                 numbers[place : place + 2] = CorrectionShare(device.correction, True, share).of_energies(
                     *numbers[place : place + 2]
@@ -280,10 +258,10 @@ class RowCorrections:
 
     def _is_possible(self, powers: Sequence[float]) -> bool:
         """Return whether no busbar gives more than it gets; a missing power proves nothing."""
-        for busbar in range(len(self._shape.parts.incomers)):
+        for busbar in range(len(self._layout.parts.incomers)):
             flows: dict[str, float] = {}
-            for index in self._shape.parts.channels_on(busbar):
-                role, power = self._shape.channels[index].role, powers[index]
+            for index in self._layout.parts.channels_on(busbar):
+                role, power = self._layout.channels[index].role, powers[index]
                 if role in OUTSIDE_BALANCE or (role == TERMINAL_ROLE and not isfinite(power)):
                     continue
                 flow = "grid" if role == "grid" else str(index)
@@ -300,7 +278,7 @@ class RowCorrections:
         uses = tuple(use for use in self._uses.values() if not use.plain and name in use.parts)
         if node is None:
             index = self._index[name]
-            balanced = self._shape.channels[index].role not in OUTSIDE_BALANCE
+            balanced = self._layout.channels[index].role not in OUTSIDE_BALANCE
             return CorrectedDevice(correction, (index,), -1, uses, balanced)
         split = tuple(self._index[channel] for channel in (*node.pv_channels, *node.battery_channels))
         unsplit = self._index[node.unsplit_channel]

@@ -17,7 +17,7 @@ from wattgram.base.record import WINDOWS, Record
 from wattgram.config.correction_table import CorrectionConfig
 from wattgram.config.load import Config
 from wattgram.grid.ladder import Ladder
-from wattgram.site.revision import instants_left_out, replay_parts
+from wattgram.site.stored_replay import instants_left_out, replay_parts
 from wattgram.site.stored_state import STATE
 from wattgram.store.history import History
 

@@ -29,7 +29,7 @@ from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.file_source import FileSource
 from wattgram.site import replay_request
 from wattgram.site.applied_corrections import CORRECTIONS, applied, first_change, stored_corrections, stored_text
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 from wattgram.site.stored_state import STATE
 from wattgram.store.history import History
 from wattgram.store.spool import Spool

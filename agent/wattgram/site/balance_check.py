@@ -10,7 +10,7 @@ from typing import Any
 from wattgram_ext.intensity import OUTPUTS, TERMINAL_ROLE, Accounts
 
 from wattgram.accounts.balance import Balance
-from wattgram.accounts.books import LEADING_COLUMNS, Layout
+from wattgram.accounts.row_layout import LEADING_COLUMNS, Layout
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence
 from wattgram.config.correction_table import CorrectionConfig
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from wattgram.accounts.books import Layout
 from wattgram.accounts.instant_rows import Instants, StoredLate
 from wattgram.accounts.row_corrections import RowCorrections
+from wattgram.accounts.row_layout import Layout
 from wattgram.base.clock import NS, Clock
 from wattgram.base.occurrence import DeviceOccurrence, of_device
 from wattgram.counters.counter import GAP_INTERVALS
