@@ -18,6 +18,7 @@ from . import (
     devices_table,
     grid_table,
     http_table,
+    invoice_table,
     role_check,
     site_table,
     spool_table,
@@ -28,6 +29,7 @@ from .devices_table import DeviceConfig
 from .goals_table.goals_settings import GoalsConfig
 from .grid_table import GridConfig
 from .http_table import HttpConfig
+from .invoice_table import InvoiceConfig
 from .site_table import SiteConfig
 from .spool_table import SpoolConfig
 
@@ -54,6 +56,7 @@ class Config:
     goals: GoalsConfig = field(default_factory=GoalsConfig)
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
     corrections: tuple[CorrectionConfig, ...] = ()
+    invoices: tuple[InvoiceConfig, ...] = ()
 
 
 def load(path: Path, sinks: Mapping[str, TableReader]) -> Config:
@@ -97,12 +100,15 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     http = http_table.read(top.table("http"), directory)
     accounts = accounts_table.read(top.table("accounts"))
     corrections = correction_table.read(top.tables("correction"), devices, site.timezone, spool.path, site.name)
+    invoices = invoice_table.read(top.tables("invoice"), devices, site.timezone, directory)
     aims = top.table("goals")
     goals = _goals(aims, devices, directory) if "goals" in data else GoalsConfig()
     top.done()
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts, corrections)
+    return Config(
+        site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts, corrections, invoices
+    )
 
 
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:
