@@ -9,6 +9,7 @@ from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.accounts.correction_names import CORRECTION_TEXT
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
 from wattgram.acquisition.record_quality import WORST_QUALITY_FIRST
 from wattgram.base.event_severity import Severity
@@ -161,6 +162,11 @@ def _window() -> Schema:
             "description": "Length of the window of local time; the same as in the topic",
         },
         **_emission_fields((*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS)),
+        CORRECTION_TEXT: {
+            "type": "string",
+            "description": "Corrections of the past in the time of the window, such as incomer x 0.75; withdrawn: the "
+            "window was corrected before, and is no longer; absent without a correction",
+        },
         "replayed": _REPLAYED,
     }
     return _message(
