@@ -9,9 +9,9 @@ from math import nan
 from wattgram_ext.intensity import TERMINAL_ROLE
 
 from wattgram.accounts import heat_fuel
-from wattgram.accounts.books import Layout
 from wattgram.accounts.hybrid_nodes import tree_of
 from wattgram.accounts.metering_tree import own_uses
+from wattgram.accounts.row_layout import Layout
 from wattgram.base.clock import NS
 from wattgram.config import green_certificates
 from wattgram.config.load import Config
