@@ -120,7 +120,7 @@ class WindowUncertainty:
         if not self._copies:
             return b"", ()
         if WINDOWS[index] in self.left_out:
-            return UNKNOWN, ("",)
+            return NO_UNCERTAINTY, ("",)
         numbers = WindowNumbers(
             index,
             struct.unpack(f"{len(OUTPUTS)}d", outputs),

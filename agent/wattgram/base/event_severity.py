@@ -56,6 +56,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "gap settled": "info",
         "gap older than history": "warning",
         "results revised": "info",
+        "history simulated": "info",
         "accounts began anew": "warning",
         "clock unset": "alarm",
         "clock set": "info",

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
+from wattgram.base.clock import NS
 from wattgram.base.record import Record
 from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
 from wattgram.simulation.machines import SitePart
 
-from .simulated_past import PastPeriod, SimulatedPast
+from .simulated_past import QUARTER, PastPeriod, SimulatedPast
 
 NICE = 10
 """Niceness of the process: the demonstration has priority."""
@@ -47,11 +48,13 @@ async def computed(config: Config, parts: Sequence[SitePart], period: PastPeriod
 
 def records_of(config: Config, parts: Sequence[SitePart], period: PastPeriod) -> list[Record]:
     """Return the windows and days of a past, without ticks, instants and state."""
-    past = SimulatedPast(config, parts, period)
+    # The first instant after a day closes it.
+    past = SimulatedPast(config, parts, PastPeriod(period.begin, period.end + QUARTER * NS))
     records: dict[tuple[object, int], Record] = {}
-    while past.reached < period.end:
+    while past.reached < past.period.end:
         for record in past.advance():
-            if record.series.kind in APPENDED and ("window", "tick") not in record.series.tags:
+            wanted = record.series.kind in APPENDED and ("window", "tick") not in record.series.tags
+            if wanted and record.time < period.end:
                 records[record.series, record.time] = record  # a day is written again each hour
     return list(records.values())
 

@@ -12,7 +12,7 @@ GOALS = """\
 nominal_voltage = "400 V"
 
 [goals.baseline.A02]          # tCO2
-value = 660
+value = 450
 year = {before}
 
 [goals.baseline.A09]          # %
@@ -20,15 +20,15 @@ value = 84
 year = {before}
 
 [goals.baseline.A17]          # tCO2/t
-value = 0.272
+value = 0.18
 year = {before}
 
 [goals.baseline.B04]          # tCO2
-value = 560
+value = 345
 year = {before}
 
 [goals.baseline.B07]          # %
-value = 52
+value = 40
 year = {before}
 
 [[goals.product]]
@@ -67,7 +67,7 @@ outputs = ["castings"]
 """
 
 ENTRIES = (
-    ("allowance", 620, "tCO2e", "allotment notice"),
+    ("allowance", 440, "tCO2e", "allotment notice"),
     ("process_emission", 4, "tCO2e", "mass balance of the additives"),
     ("heat", 0, "GJ", "no heat is bought"),
     ("rnd_share", 3.2, "%", "annual report"),
