@@ -9,13 +9,27 @@ from math import isfinite, nan
 from typing import Literal
 
 Kind = Literal[
-    "device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal", "day", "withheld"
+    "device",
+    "emission",
+    "goal",
+    "event",
+    "gateway",
+    "seal",
+    "instant",
+    "late",
+    "checkpoint",
+    "signal",
+    "day",
+    "withheld",
 ]
 
 INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day", "withheld"))
 """Kinds that no sink gets: the input of the accounts, so that a replay can compute results again, and the day book."""
 
-KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+SEALED_KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+"""Kinds whose records are sealed in the log."""
+
+KINDS: tuple[Kind, ...] = (*SEALED_KINDS, "seal")
 """Kinds that the sinks get."""
 
 WINDOWS = ("15m", "1h", "1d", "1mo")

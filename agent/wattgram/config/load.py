@@ -16,6 +16,7 @@ from . import (
     accounts_table,
     correction_table,
     devices_table,
+    evidence_table,
     grid_table,
     http_table,
     invoice_table,
@@ -26,6 +27,7 @@ from . import (
 from .accounts_table import AccountsConfig
 from .correction_table import CorrectionConfig
 from .devices_table import DeviceConfig
+from .evidence_table import EvidenceConfig
 from .goals_table.goals_settings import GoalsConfig
 from .grid_table import GridConfig
 from .http_table import HttpConfig
@@ -55,6 +57,7 @@ class Config:
     maps: Path | None = None
     goals: GoalsConfig = field(default_factory=GoalsConfig)
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     corrections: tuple[CorrectionConfig, ...] = ()
     invoices: tuple[InvoiceConfig, ...] = ()
 
@@ -99,6 +102,7 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     devices = role_check.checked(of_devices, devices, spool.path, site.name)
     http = http_table.read(top.table("http"), directory)
     accounts = accounts_table.read(top.table("accounts"))
+    evidence = evidence_table.read(top.table("evidence"), directory)
     corrections = correction_table.read(top.tables("correction"), devices, site.timezone, spool.path, site.name)
     invoices = invoice_table.read(top.tables("invoice"), devices, site.timezone, directory)
     aims = top.table("goals")
@@ -107,7 +111,7 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     if mistakes:
         raise ConfigError(mistakes)
     return Config(
-        site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts, corrections, invoices
+        site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts, evidence, corrections, invoices
     )
 
 
