@@ -64,6 +64,10 @@ COMMANDS: Mapping[str, CommandEntry] = {
         "wattgram.commands.replay",
         "compute results again from stored readings, with current factors and late grid values",
     ),
+    "correct": CommandEntry(
+        "wattgram.commands.correct",
+        "correct wrong values of the past, such as a wrong CT ratio, after showing what changes",
+    ),
     "export": CommandEntry(
         "wattgram.commands.export",
         "write readings and results of the stored history as CSV, Parquet or line protocol",

@@ -9,7 +9,9 @@ from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.accounts.correction_names import CORRECTION_TEXT
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.acquisition.record_quality import WORST_QUALITY_FIRST
 from wattgram.base.event_severity import Severity
 from wattgram.base.record import WINDOWS
@@ -161,7 +163,17 @@ def _window() -> Schema:
             "enum": list(WINDOWS),
             "description": "Length of the window of local time; the same as in the topic",
         },
-        **_emission_fields((*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS)),
+        **_emission_fields((*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *UNCERTAINTY_FIELDS, *EXTRA_FIELDS)),
+        UNCERTAINTY_TEXT: {
+            "enum": ["stated", "assumed"],
+            "description": "stated: the configuration states all limits of error that matter; assumed: some are "
+            "typical ones. Absent without an uncertainty",
+        },
+        CORRECTION_TEXT: {
+            "type": "string",
+            "description": "Corrections of the past in the time of the window, such as incomer x 0.75; withdrawn: the "
+            "window was corrected before, and is no longer; absent without a correction",
+        },
         "replayed": _REPLAYED,
     }
     return _message(
