@@ -46,7 +46,7 @@ SEAL_STEP = 600.0
 MOST_SEALS = 100
 """Stored seals whose signatures are checked when the log is opened, the latest."""
 
-CORRECTIONS = "correction"
+CORRECTION_SETTINGS = "correction"
 """First word of the names of settings that correct the past: changes of them also get an entry `correction`."""
 
 
@@ -122,7 +122,7 @@ class LogKeeper:
         settings, digests = settings_by_name(self._config), configuration_digests(self._config)
         changes = changes_by_name(keeper.state.configuration, settings)
         keeper.add("config", quarter, [digests, *changes])
-        keeper.add("correction", quarter, [row for row in changes if row["name"].startswith(CORRECTIONS)])
+        keeper.add("correction", quarter, [row for row in changes if row["name"].startswith(CORRECTION_SETTINGS)])
         return settings, digests
 
 
