@@ -146,6 +146,20 @@ def test_a_digest_of_an_amendment_covers_the_whole_quarter(tmp_path: Path) -> No
     assert ticks[0][2] != ticks[1][2]
 
 
+def test_a_correction_of_the_past_is_an_entry(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    site.live(1)
+    site.configure(
+        more='[[correction]]\ndevice = "incomer"\nfrom = 2026-10-02\nto = 2026-10-22\nfactor = 0.75\n'
+        'reason = "CT ratio 80 instead of 60"\nby = "Li Wei"'
+    )
+    site.live(1)
+    correction = next(entry for entry in entries(site) if entry.kind == "correction")
+    assert {"name": "corrections.1.factor", "from": None, "to": "0.75"} in correction.records
+    ended = site.verify("--log", site.log)
+    assert "\ncorrections           2026-11-02T00:15 corrections.1.reason: not set -> CT ratio 80" in ended.out
+
+
 def test_a_month_is_sealed_when_it_has_ended(tmp_path: Path) -> None:
     site = SealedSite(tmp_path)
     october = BEGIN - 33 * 86_400 * NS + 16 * 3600 * NS  # 2026-09-30T16:00Z is October 1 in Shanghai
