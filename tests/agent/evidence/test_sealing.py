@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from base64 import b64decode
 from pathlib import Path
 
 from wattgram.base.record import Record
 from wattgram.evidence.log_entry import LogEntry, quarter_text
 from wattgram.evidence.log_files import LogFiles, logs_of
-from wattgram.evidence.signed_note import SignedNote, VerifierKey, checkpoint_note
+from wattgram.evidence.merkle import included_root, leaf_hash
+from wattgram.evidence.signed_note import SignedNote, TreeHead, VerifierKey, checkpoint_note
 from wattgram.evidence.signing_keys import OLD_KEY_FILE
 from wattgram.evidence.tile_tree import TileTree
 
@@ -332,6 +334,11 @@ def test_a_proof_leads_to_the_checkpoint(tmp_path: Path) -> None:
     lines = ended.out.split("\n")
     assert lines[:2] == ["c2sp.org/tlog-proof@v1", "index 4"]
     assert ended.out.endswith(site.seals[-1].checkpoint)
+    # C2SP tlog-proof: the inclusion proof of RFC 6962, a hash a line, then the checkpoint
+    steps = [b64decode(line) for line in lines[2 : lines.index("")]]
+    head = TreeHead.of(checkpoint_note(site.seals[-1].checkpoint).text)
+    leaf = leaf_hash(entries(site)[4].encoded())
+    assert included_root(leaf, 4, head.size, steps) == head.root
     assert called("seal", "-c", str(site.path), "--proof", "99").code == 2
 
 
