@@ -24,6 +24,9 @@ MOST_REASONS = 5
 AHEAD = 900 * NS
 """Longest time by which a measured value may start ahead of the clock, ns."""
 
+SHARES_REMEMBERED = 7 * 86_400 * NS
+"""Time for which the share of a fuel shows that a later mix lacks the fuel, ns."""
+
 Span = tuple[int, int]
 """Start, and the end that is not included, UTC ns."""
 
@@ -115,10 +118,23 @@ class Feed:
             self._note_change(max(since, min(begins)), now + 1, now)
         if self._failed:
             log.info("grid source %s is available again", self.name)
+        if remark and (remark != self.detail or self._failed):
+            log.warning("grid source %s: %s", self.name, remark)
         self._received, self._failed, self.detail, self.mark = True, False, remark, mark
         self._logged.clear()
-        if remark:
-            log.warning("grid source %s: %s", self.name, remark)
+
+    def newest(self, time: int) -> int | None:
+        """Return the start of the newest signal up to `time` that is no forecast, UTC ns; None without one."""
+        return max((signal.valid_from for signal in self._actual if signal.valid_from <= time), default=None)
+
+    def largest_shares(self, time: int) -> dict[str, float]:
+        """Return the largest share of each fuel in the signals of the week before `time`, forecasts left out."""
+        largest: dict[str, float] = {}
+        for signal in self._actual:
+            if signal.shares and signal.valid_from >= time - SHARES_REMEMBERED:
+                for fuel, share in signal.shares.items():
+                    largest[fuel] = max(share, largest.get(fuel, 0.0))
+        return largest
 
     def changes(self) -> SignalChanges:
         """Return the changes since the last call; repeated signals and discarded signals are not changes."""

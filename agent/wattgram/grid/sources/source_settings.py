@@ -45,6 +45,14 @@ class PeriodicSettings(Protocol):
         """Shortest usual period of a value, s; None while it is unknown."""
 
 
+@runtime_checkable
+class LateSettings(Protocol):
+    """Settings of a source whose values arrive hours after their period."""
+
+    default_max_age: ClassVar[float]
+    """Default of the key `max_age`, s."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceConfig:
     """Settings of a source.
