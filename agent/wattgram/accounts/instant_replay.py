@@ -20,6 +20,7 @@ from .books import Books
 from .checkpoint_text import state_of
 from .left_out import Computed, LeftOut
 from .pricing import Repricing
+from .same_results import same_record, same_state
 
 UNREVISED = bytes(8)
 """Revision of the first publication."""
@@ -191,7 +192,7 @@ class Replay:
             self.counts.computed[window] += 1
             if published is None and time <= self._since:
                 continue  # the published record is no longer stored
-            if published is not None and _equal(record, published):
+            if published is not None and same_record(record, published):
                 continue
             self.counts.changed[window] += 1
             if window in self._windows:
@@ -207,7 +208,7 @@ class Replay:
             self._begin(record)
             return
         stored = self.past.checkpoint_at(record.time)
-        if state_of(stored.texts[1] if stored else state) == self.books.state():
+        if same_state(self.books.checkpoint_state(), state_of(stored.texts[1] if stored else state)):
             return
         yield self._accounts.checkpoint(record.time)
 
@@ -228,11 +229,6 @@ class Replay:
             if self._skipping:
                 self.begun = record.time
             self._skipping, self.reached = False, record.time
-
-
-def _equal(record: Record, published: Record) -> bool:
-    """Return whether both records are equal to the last bit, except for their revision."""
-    return record.values[:-8] == published.values[:-8] and record.texts == published.texts
 
 
 def _revised(record: Record, published: Record | None) -> Record:

@@ -31,7 +31,8 @@ from wattgram_drivers.endpoint import parse
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
-from tests.support.servers import ROOT, free_port, mosquitto, request, subscriber, wait_for
+from tests.support.brokers import mosquitto, subscriber
+from tests.support.servers import ROOT, free_port, request, wait_for
 
 FOLDER = ROOT / "docs/schemas"
 SCHEMAS: dict[str, dict[str, Any]] = {path: json.loads(text) for path, text in schema_files().items()}
