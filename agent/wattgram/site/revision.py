@@ -21,6 +21,7 @@ from wattgram.store.history import History
 from wattgram.store.spool import Spool
 
 from . import replay_request
+from .grid_watch import GridWatch
 from .replay_request import ReplayRequest
 from .site import Site
 from .stored_replay import replay_parts
@@ -70,6 +71,7 @@ class Revision:
         self._pause_until = 0.0
         self._settle_at = 0.0
         self._late_rows = 0
+        self._watch = GridWatch(clock.monotonic())
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
 
     async def restore(self) -> None:
@@ -110,7 +112,7 @@ class Revision:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def check_sources(self) -> None:
-        """Store new values of the sources and note the period of late values."""
+        """Store new values of the sources, note the period of late values, and report whether a source serves."""
         changes = self._site.grid.changes()
         for name, values in changes.signals.items():
             for record in remembered.records_of(self._site.config.site.name, name, values):
@@ -123,6 +125,8 @@ class Revision:
                 self._span = min(begin, old[0]), max(end, old[1])
                 self._changed_at = time.monotonic()
             self._store_state()
+        if (event := self._watch.check(self._site.grid, self._clock.time(), self._clock.monotonic())) is not None:
+            self._site.event("", *event)
 
     async def revise(
         self,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
+
+from wattgram.grid.mix import Factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,14 @@ class LateSettings(Protocol):
 
     default_max_age: ClassVar[float]
     """Default of the key `max_age`, s."""
+
+
+@runtime_checkable
+class CheckedSettings(Protocol):
+    """Settings of a source whose values `wattgram check` can read."""
+
+    def check(self, factors: Factors) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the findings and the notes about the values, with their places; `factors`: of a mix."""
 
 
 @dataclass(frozen=True, slots=True)
