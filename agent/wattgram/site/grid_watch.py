@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 from wattgram.grid.ladder import Ladder
 
 SOURCES_SILENT, SOURCES_BACK = "grid sources silent", "grid sources back"
@@ -35,9 +37,10 @@ class GridWatch:
         if self._since is not None or self._waits(ladder, time, monotonic):
             return None
         self._since = monotonic
-        used = ladder.official(time)
+        used = ladder.at(time)
+        value = "no value" if isnan(used.intensity) else f"{used.intensity:.1f} g/kWh of {used.source}"
         states = "; ".join(f"{feed.name}: {feed.detail or feed.state(time)}"[:MOST_REASON] for feed in ladder.feeds)
-        return SOURCES_SILENT, f"{used.intensity:.1f} g/kWh of {used.source} is used; {states}"
+        return SOURCES_SILENT, f"{value} is used; {states}"
 
     def _waits(self, ladder: Ladder, time: int, monotonic: float) -> bool:
         """Return whether a source has just started and has neither a value nor a failure."""
