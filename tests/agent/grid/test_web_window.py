@@ -206,6 +206,72 @@ def test_a_failed_part_keeps_the_window_open() -> None:
     assert any("past-range" in path and "2026-05-29T10" in path for path in asyncio.run(work()))
 
 
+def test_a_failing_forecast_delays_no_value_and_leaves_no_hole() -> None:
+    down = answer(b"", status="500 Internal Server Error")
+    serve = routed(latest=hour(TEN, 300, False), history={"history": []}, forecast=down)
+    times = [TEN + 60 * NS + step * 900 * NS for step in range(8)]
+    _, asked, pauses = polls(maps, serve, times)
+    assert max(pauses) <= 990.0  # the interval, although the back-off reaches hours
+    assert pauses[0] < 60.0
+    assert not any("past-range" in path for paths in asked for path in paths)
+
+
+def test_once_a_day_a_poll_asks_for_a_week() -> None:
+    """Some values are measured or corrected days later."""
+    times = [TEN + step * 8 * HOUR for step in range(7)]
+    present = iter(times)
+    latest = lambda _: hour(next(present), 300, False)  # noqa: E731 - a document by the time
+    serve = routed(latest=latest, history={"history": []}, past_range={"data": []}, forecast=REFUSAL)
+    _, asked, _ = polls(maps, serve, times)
+    assert [any("past-range" in path for path in paths) for paths in asked] == [
+        False, False, False, True, False, False, True,
+    ]  # fmt: skip
+    assert any("start=2026-05-26T10%3A00Z" in path for path in asked[3])
+
+
+def test_one_unusable_hour_does_not_cost_the_others() -> None:
+    hours = [hour(TEN - 2 * HOUR, 280, False), hour(TEN - HOUR, 290, False) | {"carbonIntensity": "n/a"}]
+    serve = routed(latest=hour(TEN, 300, False), history={"history": hours}, forecast={"forecast": []})
+    feed, _, pauses = polls(maps, serve, [TEN + 60 * NS])
+    assert [signal.intensity for signal in feed._actual] == [280.0, 300.0]
+    assert feed.detail == "values of history are not used, the first: carbonIntensity: found 'n/a'; expected a number"
+    assert pauses[0] >= 810.0
+
+
+def test_a_mix_without_its_largest_fuel_is_not_used_and_says_so() -> None:
+    def mix(start: int, **fuels: float | None) -> dict[str, Any]:
+        return {"datetime": hour(start, 0, False)["datetime"], "isEstimated": False, "mix": fuels}
+
+    state = {"data": [mix(TEN, coal=600.0, wind=400.0)]}
+    serve = routed(latest=lambda _: {"zone": "DE", **state}, history={"data": []}, forecast=REFUSAL)
+    shape = lambda base: ElectricityMaps("DE", DIRECT, "t", f"{base}/v4", mix=True)  # noqa: E731 - a service by address
+    feed, _, _ = polls(shape, serve, [TEN + 60 * NS])
+    state["data"] = [mix(TEN + HOUR, coal=None, wind=400.0)]
+    feed, _, _ = polls(shape, serve, [TEN + HOUR + 60 * NS], feed)
+    assert [signal.valid_from for signal in feed._actual] == [TEN]
+    assert "coal missing in the mix" in feed.detail
+
+
+def test_a_fuel_of_great_britain_without_a_share_counts_as_unknown_and_is_named() -> None:
+    mix = [{"fuel": "gas", "perc": 40.0}, {"fuel": "wind", "perc": 50.0}, {"fuel": "nuclear", "perc": None}]
+    half = {"from": "2026-06-01T10:00Z", "to": "2026-06-01T10:30Z", "intensity": {"forecast": 160, "actual": 158}}
+    whole = [half | {"generationmix": mix}]
+    feed, _, _ = polls(
+        lambda base: UkGrid(DIRECT, base, 13), lambda _: answer(json.dumps({"data": whole}).encode()), [TEN + 60 * NS]
+    )
+    (signal,) = feed._actual
+    assert (signal.intensity, signal.shares) == (158.0, {"gas": 0.4, "wind": 0.5, "unknown": pytest.approx(0.1)})
+    assert feed.detail == "nuclear missing: counted as fuel unknown, estimated"
+    impossible = [half | {"generationmix": [{"fuel": "gas", "perc": 240.0}]}]
+    feed, _, _ = polls(
+        lambda base: UkGrid(DIRECT, base, 13),
+        lambda _: answer(json.dumps({"data": impossible}).encode()),
+        [TEN + 60 * NS],
+    )
+    (signal,) = feed._actual
+    assert (signal.intensity, signal.shares) == (158.0, None)  # the mix is impossible, the intensity is not
+
+
 def test_after_an_outage_of_days_great_britain_is_asked_from_to() -> None:
     service = UkGrid(DIRECT, "http://h")
     paths = [request.url for request in service.requests(TEN - 50 * HOUR + 1, TEN + 20 * 60 * NS)]

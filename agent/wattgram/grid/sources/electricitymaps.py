@@ -121,7 +121,7 @@ class ElectricityMaps:
             parts.append(("past-range", query | period, True))
         parts.append(("forecast", query, True))
         return [
-            WebRequest(mode, f"{self.base}/{signal}/{mode}?{urlencode(query)}", optional)
+            WebRequest(mode, f"{self.base}/{signal}/{mode}?{urlencode(query)}", optional, ahead=mode == "forecast")
             for mode, query, optional in parts
         ]
 
@@ -131,30 +131,29 @@ class ElectricityMaps:
         zone = top.get("zone", self.zone)
         if zone != self.zone:
             raise ValueError(f"zone: found {quoted(zone)}; expected {self.zone!r}")
-        made = []
-        lost: dict[str, None] = {}
-        lists = ("data", "history", "forecast")
+        lists = [name for name in ("data", "history", "forecast") if name in top]
+        if not lists:
+            if request.name == "forecast":
+                raise ValueError("forecast: found no list")
+            return WebValues([self._signal(top, None, arrived, before)])
+        made, wrong = [], []
         for name in lists:
             tier = FORECAST if "forecast" in (name, request.name) else None
-            for item in sequence(top.get(name, []), name):
+            for item in sequence(top[name], name):
                 entry = {**top, **mapping(item, name)}
                 if entry.get("carbonIntensity", 0) is None:
                     continue  # an hour that is not known yet
-                if missing := self._missing(entry, before):
-                    lost |= dict.fromkeys(missing)
-                    continue
-                made.append(self._signal(entry, tier, arrived))
-        if not any(name in top for name in lists):
-            if request.name == "forecast":
-                raise ValueError("forecast: found no list")
-            if missing := self._missing(top, before):
-                raise ValueError(f"{', '.join(missing)} missing: this mix is not used")
-            made.append(self._signal(top, None, arrived))
-        return WebValues(made, f"{', '.join(lost)} missing: these periods are not used" if lost else "")
+                try:
+                    made.append(self._signal(entry, tier, arrived, before))
+                except ValueError as error:  # one unusable hour does not discard the others
+                    wrong.append(str(error))
+        if wrong and not made:
+            raise ValueError(wrong[0])
+        return WebValues(made, f"values of {request.name} are not used, the first: {wrong[0]}" if wrong else "")
 
     def _missing(self, found: Mapping[str, Any], before: Mapping[str, float]) -> list[str]:
         """Return the fuels without an amount that had more of the recent mix than may be missing."""
-        if not self.mix or "powerConsumptionTotal" in found:  # with a total the missing part is known
+        if found.get("powerConsumptionTotal") is not None:  # with a total the missing part is known
             return []
         amounts, _ = _amounts(found)
         present = {fuel_of(name) for name, amount in amounts.items() if amount is not None}
@@ -162,7 +161,7 @@ class ElectricityMaps:
             fuel for fuel, share in before.items() if share > LARGEST_HOLE and fuel not in {*present, UNKNOWN}
         )
 
-    def _signal(self, found: Mapping[str, Any], tier: int | None, arrived: int) -> Signal:
+    def _signal(self, found: Mapping[str, Any], tier: int | None, arrived: int, before: Mapping[str, float]) -> Signal:
         begin = instant(found.get("datetime"), "datetime")
         end = begin + GRANULARITY_SECONDS.get(str(found.get("temporalGranularity")), 3600) * NS
         estimated = found.get("isEstimated") is not False
@@ -174,6 +173,8 @@ class ElectricityMaps:
             tier = tier or (ESTIMATED if estimated else MEASURED)
             source = f"electricitymaps {self.zone}"
             return Signal(intensity, self.factors.basis, source, tier, begin, end, arrived, estimated=estimated)
+        if missing := self._missing(found, before):
+            raise ValueError(f"{', '.join(missing)} missing in the mix")
         amounts, total = _amounts(found)
         source = f"electricitymaps {self.zone}"
         return self.factors.signal(amounts, total, source, (begin, end), arrived, tier=tier, estimated=estimated)

@@ -103,7 +103,7 @@ class UkGrid:
             parts = [("past", f"intensity/{past}"), ("ahead", f"intensity/{ahead}")]
         else:
             parts = [("past", f"generation/{past}"), ("present", "generation")]
-        return [WebRequest(name, f"{self.base}/{path}") for name, path in parts]
+        return [WebRequest(name, f"{self.base}/{path}", ahead=name == "ahead") for name, path in parts]
 
     def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
         """Return half hours with an intensity or a mix; `data` is a list or, at /generation, one object."""

@@ -35,6 +35,12 @@ USUAL_WINDOW = UTC_DAY
 LONGEST_WINDOW = 7 * UTC_DAY
 """Longest past that a poll asks for after an outage, ns."""
 
+LONG_POLL = 86_400.0
+"""Time between two polls for the longest past, s: some measured values and corrections come days later."""
+
+SHORTEST_SECRET = 4
+"""Fewest characters of a token that messages hide; parts of words would be hidden otherwise."""
+
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 """Hosts to which http:// does not reveal a token."""
 
@@ -82,12 +88,13 @@ class WebRequest:
     """One GET of a poll.
 
     name: name of the part, for messages. url: whole address; may contain the secret. optional: the source works
-    without this part, which the plan of an account may exclude.
+    without this part, which the plan of an account may exclude. ahead: only announced values; a failure leaves no hole.
     """
 
     name: str
     url: str = field(repr=False)
     optional: bool = False
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +128,13 @@ class WebService(Protocol):
 
 @dataclass(slots=True)
 class _Poll:
-    """What the requests of one poll gave."""
+    """What the requests of one poll gave. complete: no past value is left to ask for."""
 
-    answers: list[WebValues]
-    failures: list[str]
-    refusals: list[str]
+    since: int
+    answers: list[WebValues] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    complete: bool = True
     retry_after: float | None = None
     bug: Exception | None = None
 
@@ -148,8 +157,8 @@ class _Poll:
 class WebSource:
     """Polls a web service every `interval` s, spread by chance, and less often while requests fail.
 
-    Each poll asks for the values of the last day, so that a measured value replaces an estimate. After an outage the
-    poll asks for the values since the last complete poll, at most for a week.
+    Each poll asks for the values of the last day, so that a measured value replaces an estimate, and one poll a day for
+    those of a week. After an outage a poll asks for the values since the last complete poll, at most for a week.
     """
 
     def __init__(
@@ -171,6 +180,7 @@ class WebSource:
         self._wait = WEB_FIRST_WAIT
         self._begun = False
         self._complete: int | None = None
+        self._long_poll = 0.0
         self._refused: dict[str, tuple[float, str]] = {}
 
     async def run(self) -> None:
@@ -184,31 +194,41 @@ class WebSource:
         now = self._clock.time()
         spread = self._chance.uniform(0.75, 1.25)
         poll = await self._polled(now)
-        if signals := poll.signals():
-            try:
-                self.feed.put(signals, poll.remark())
-            except ValueError as error:
-                poll.failures.append(f"unusable answer: {error}")
-                self.feed.failed(poll.failures[-1])
-        else:
-            if poll.answers:
-                poll.failures.append("unusable answer: found no value")
-            self.feed.failed(poll.remark(), poll.bug)
+        self._put(poll, now)
         if poll.retry_after is not None:
             return max(WEB_FIRST_WAIT, poll.retry_after) * self._chance.uniform(1.0, 1.25)
         if not poll.answers and not poll.failures:
             return REFUSED_WAIT * spread
+        usual = self._interval * self._chance.uniform(0.9, 1.1)
         if not poll.failures:
-            self._complete = max((signal.valid_from for signal in signals if signal.tier != FORECAST), default=now)
             self._wait = WEB_FIRST_WAIT
-            return self._interval * self._chance.uniform(0.9, 1.1)
+            return usual
         self._wait, pause = min(WEB_LONGEST_WAIT, 2.0 * self._wait), self._wait
-        return pause * spread
+        return min(pause * spread, usual) if poll.answers else pause * spread
+
+    def _put(self, poll: _Poll, now: int) -> None:
+        """Put the values of a poll into the feed, or note the failure."""
+        signals = poll.signals()
+        if not signals:
+            if poll.answers:
+                poll.failures.append("unusable answer: found no value")
+            self.feed.failed(poll.remark(), poll.bug)
+            return
+        try:
+            self.feed.put(signals, poll.remark())
+        except ValueError as error:
+            poll.failures.append(f"unusable answer: {error}")
+            self.feed.failed(poll.remark())
+            return
+        if poll.complete:
+            self._complete = max((signal.valid_from for signal in signals if signal.tier != FORECAST), default=now)
+            if poll.since <= now - LONGEST_WINDOW:
+                self._long_poll = self._clock.monotonic() + LONG_POLL
 
     async def _polled(self, now: int) -> _Poll:
-        poll = _Poll([], [], [])
+        poll = _Poll(self._since(now))
         before = self.feed.largest_shares(now)
-        for request in self._service.requests(self._since(now), now):
+        for request in self._service.requests(poll.since, now):
             until, text = self._refused.get(request.name, (0.0, ""))
             if request.optional and self._clock.monotonic() < until:
                 poll.refusals.append(text)
@@ -223,13 +243,16 @@ class WebSource:
                 if not request.optional:
                     break
             except FeedError as error:
+                poll.complete &= request.ahead
                 poll.failures.append(self._without_secret(str(error)))
                 poll.retry_after = error.retry_after
                 if error.retry_after is not None or not request.optional:
                     break  # the service asks for a pause, or is unavailable
             except ValueError as error:
+                poll.complete &= request.ahead
                 poll.failures.append(f"unusable answer: {self._without_secret(str(error))}")
             except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever the service sent
+                poll.complete &= request.ahead
                 poll.failures.append(f"internal error, {type(error).__name__}")
                 poll.bug = error
         return poll
@@ -238,6 +261,9 @@ class WebSource:
         """Return the start of the past to ask for, UTC ns."""
         if not self._begun:
             self._begun, self._complete = True, self.feed.newest(now)  # of an earlier process
+            self._long_poll = self._clock.monotonic() + LONG_POLL
+        if self._clock.monotonic() >= self._long_poll:
+            return now - LONGEST_WINDOW
         usual = now - USUAL_WINDOW
         return usual if self._complete is None else max(min(self._complete, usual), now - LONGEST_WINDOW)
 
@@ -249,7 +275,9 @@ class WebSource:
 
     def _without_secret(self, text: str) -> str:
         secret = self._service.secret
-        return text.replace(secret, "***").replace(quote_plus(secret), "***") if secret else text
+        if len(secret) < SHORTEST_SECRET:
+            return text
+        return text.replace(secret, "***").replace(quote_plus(secret), "***")
 
 
 def aligned(time: int, period: int) -> int:
