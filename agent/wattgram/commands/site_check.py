@@ -20,7 +20,7 @@ from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from wattgram.config.load import Config
 from wattgram.grid.mix import Factors
-from wattgram.grid.sources.source_settings import CheckedSettings, PeriodicSettings
+from wattgram.grid.sources.source_settings import CheckedSettings, NationalSettings, PeriodicSettings
 
 from .live_twins import double_entries
 from .wiring_tree import hybrid_notes, wiring_lines
@@ -132,8 +132,14 @@ def check_plan(config: Config) -> CheckReport:
 
 
 def _check_sources(config: Config, report: CheckReport) -> None:
-    """Add the findings and notes about the rows of each file source."""
+    """Add the findings and notes about the rows of each file source, and about sources of another country."""
     for source in config.grid.sources:
+        nation = source.settings.nation if isinstance(source.settings, NationalSettings) else ""
+        if nation and config.grid.factor is None and nation != config.grid.zone.partition("-")[0]:
+            report.notes.append(
+                f"{source.name}: the grid of {nation}, and grid.zone is {config.grid.zone}, whose factor serves while "
+                f"the source is silent; set zone to one of {nation}, or factor_g_per_kwh"
+            )
         if isinstance(source.settings, CheckedSettings):
             factors = Factors.shipped(source.factors, config.grid.basis)
             findings, notes = source.settings.check(factors)

@@ -110,6 +110,31 @@ def test_the_command_shows_the_rows(tmp_path: Path) -> None:
     assert any(text.startswith("file none.csv: cannot be read: No such file") for text in report.notes)
 
 
+@pytest.mark.parametrize(
+    ("source", "nation"),
+    [
+        ('kind = "ukgrid"', "GB"), ('kind = "energycharts"\ncountry = "uk"', "GB"),
+        ('kind = "energycharts"\ncountry = "de"', "DE"), ('kind = "energycharts"\ncountry = "eu"', ""),
+        ('kind = "eia"\nrespondent = "CISO"\ntoken = { env = "TOKEN_OF_TEST" }', "US"),
+        ('kind = "electricitymaps"\nzone = "US-CAL-CISO"\ntoken = { env = "TOKEN_OF_TEST" }', "US"),
+        ('kind = "electricitymaps"\nzone = "CN"\ntoken = { env = "TOKEN_OF_TEST" }', ""),
+        ('kind = "file"\npath = "none.csv"', ""),
+    ],
+)  # fmt: skip
+def test_the_factor_of_another_country_behind_a_source_is_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, nation: str
+) -> None:
+    monkeypatch.setenv("TOKEN_OF_TEST", "t0ken")
+    path = tmp_path / "site.toml"
+    site = configuration(tmp_path, one_device("incomer", "grid", "eastron_sdm630", 502))
+    path.write_text(f'{site}[grid]\nzone = "CN-CQ"\n[[grid.source]]\n{source}\n')
+    found = [text for text in check_plan(load(path)).notes if "grid.zone is CN-CQ" in text]
+    assert len(found) == bool(nation)
+    assert all(f"the grid of {nation}, and" in text for text in found)
+    path.write_text(f'{site}[grid]\nzone = "CN-CQ"\nfactor_g_per_kwh = 300.0\n[[grid.source]]\n{source}\n')
+    assert not [text for text in check_plan(load(path)).notes if "grid.zone" in text]
+
+
 def test_two_values_for_one_time_are_both_left_out() -> None:
     entries = from_csv(b"time,intensity\n2026-06-01 08:00,300\n2026-06-01 09:00,310\n2026-06-01 09:00,320\n")
     good, bad = signals(entries, TERMS, 0, live=False)

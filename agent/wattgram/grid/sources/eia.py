@@ -1,7 +1,7 @@
 """A grid source: the hourly grid monitor of the U.S. Energy Information Administration, https://api.eia.gov/v2.
 
-It has the generation by fuel of each balancing authority of the lower 48 states, from form EIA-930, hours to a day after
-the hour. The key is free: https://www.eia.gov/opendata/register.php. A period is named by its end, in UTC with
+It has the generation by fuel of each balancing authority of the lower 48 states, from form EIA-930, two hours to a day
+after the hour. The key is free: https://www.eia.gov/opendata/register.php. A period is named by its end, in UTC with
 `frequency=hourly`; a value is a text with MWh. The response repeats the key in `request`. API:
 https://www.eia.gov/opendata/documentation.php. Hour ending: https://www.eia.gov/electricity/gridmonitor/about.
 """
@@ -80,6 +80,11 @@ class EiaSettings:
     def detail(self) -> str:
         """The respondent."""
         return self.respondent
+
+    @property
+    def nation(self) -> str:
+        """The United States."""
+        return "US"
 
     @property
     def period(self) -> float:

@@ -67,6 +67,11 @@ class ElectricityMapsSettings:
         return self.zone
 
     @property
+    def nation(self) -> str:
+        """The country of the zone."""
+        return self.zone.partition("-")[0]
+
+    @property
     def period(self) -> float:
         """Period of a value, s."""
         return ELECTRICITYMAPS_PERIOD

@@ -51,6 +51,9 @@ SERIES_FUELS = {
 NO_GENERATION = ("load", "share", "trading", "consumption", "price")
 """Words in the names of series that are not generation."""
 
+NATIONS = {"uk": "GB", "eu": ""}
+"""ISO codes of the countries that the API names in another way; "" for a group of countries."""
+
 ENERGYCHARTS_PERIOD = 900.0
 """Usual period of a value, s."""
 
@@ -70,6 +73,11 @@ class EnergyChartsSettings:
     def detail(self) -> str:
         """The country."""
         return self.country
+
+    @property
+    def nation(self) -> str:
+        """The country; "" for a group of countries."""
+        return NATIONS.get(self.country, self.country.upper() if len(self.country) == 2 else "")
 
     @property
     def period(self) -> float:

@@ -57,6 +57,15 @@ class LateSettings(Protocol):
 
 
 @runtime_checkable
+class NationalSettings(Protocol):
+    """Settings of a source that belongs to one country."""
+
+    @property
+    def nation(self) -> str:
+        """ISO code of the country, "" for several or unknown."""
+
+
+@runtime_checkable
 class CheckedSettings(Protocol):
     """Settings of a source whose values `wattgram check` can read."""
 

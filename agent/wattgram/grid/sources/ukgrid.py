@@ -49,6 +49,11 @@ class UkGridSettings:
         return "" if self.region is None else f"region {self.region}"
 
     @property
+    def nation(self) -> str:
+        """Great Britain."""
+        return "GB"
+
+    @property
     def period(self) -> float:
         """Period of a value, s."""
         return UKGRID_PERIOD
