@@ -135,12 +135,14 @@ def test_no_message_has_the_token() -> None:
     """Services quote the request in their errors."""
     echo = answer(b'{"error": "invalid api_key s3cret-t0ken"}', status="403 Forbidden")
     where = answer(b"", "Location: ftp://h/?api_key=s3cret-t0ken", status="302 Found")
+    cut = answer(b"x" * 45 + b" s3cret-t0ken is not valid", status="503 Service Unavailable")  # a message has 60
+    whole = answer(b'{"error": {}, "request": {"api_key": "s3cret-t0ken"}}')
     shapes: list[Callable[[str], WebService]] = [
         maps, lambda base: Eia("CISO", DIRECT, "s3cret-t0ken", base),
         lambda base: Entsoe("10Y1001A1001A82H", DIRECT, "s3cret-t0ken", base),
     ]  # fmt: skip
     for shape in shapes:
-        for body in (echo, where):
+        for body in (echo, where, cut, whole):
             feed, _, _ = polls(shape, lambda _, body=body: body, [TEN])  # type: ignore[misc]  # a default in a lambda
             assert feed.detail
             assert "s3cret" not in feed.detail

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
-from urllib.parse import quote_plus
 
 from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
@@ -37,9 +36,6 @@ LONGEST_WINDOW = 7 * UTC_DAY
 
 LONG_POLL = 86_400.0
 """Time between two polls for the longest past, s: some measured values and corrections come days later."""
-
-SHORTEST_SECRET = 4
-"""Fewest characters of a token that messages hide; parts of words would be hidden otherwise."""
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 """Hosts to which http:// does not reveal a token."""
@@ -235,7 +231,7 @@ class WebSource:
                 continue
             self.pulse.within(2.0 * FETCH_TIMEOUT)
             try:
-                body = await get(request.url, self._service.headers, now, self._ca)
+                body = await get(request.url, self._service.headers, now, self._ca, self._service.secret)
                 # A day of XML takes longer than the shortest interval of a device.
                 poll.answers.append(await asyncio.to_thread(self._service.values, body, request, now, before))
             except FeedRefused as error:
@@ -244,13 +240,13 @@ class WebSource:
                     break
             except FeedError as error:
                 poll.complete &= request.ahead
-                poll.failures.append(self._without_secret(str(error)))
+                poll.failures.append(str(error))
                 poll.retry_after = error.retry_after
                 if error.retry_after is not None or not request.optional:
                     break  # the service asks for a pause, or is unavailable
             except ValueError as error:
                 poll.complete &= request.ahead
-                poll.failures.append(f"unusable answer: {self._without_secret(str(error))}")
+                poll.failures.append(f"unusable answer: {error}")
             except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever the service sent
                 poll.complete &= request.ahead
                 poll.failures.append(f"internal error, {type(error).__name__}")
@@ -269,15 +265,11 @@ class WebSource:
 
     def _refusal(self, request: WebRequest, error: FeedRefused) -> str:
         end = f"; {request.name} is left out" if request.optional else "; it needs another configuration"
-        text = f"{self._without_secret(str(error))}{end}"
-        self._refused[request.name] = self._clock.monotonic() + REFUSED_WAIT, text
+        text = f"{error}{end}"
+        monotonic = self._clock.monotonic()
+        self._refused = {name: part for name, part in self._refused.items() if part[0] > monotonic}
+        self._refused[request.name] = monotonic + REFUSED_WAIT, text
         return text
-
-    def _without_secret(self, text: str) -> str:
-        secret = self._service.secret
-        if len(secret) < SHORTEST_SECRET:
-            return text
-        return text.replace(secret, "***").replace(quote_plus(secret), "***")
 
 
 def aligned(time: int, period: int) -> int:
