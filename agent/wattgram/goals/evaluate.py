@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, window_start
+from wattgram.config.correction_table import named
 from wattgram.config.goals_table.claims import Claim, claims
 from wattgram.config.load import Config
 from wattgram.grid.table import FactorTable
@@ -14,6 +15,7 @@ from wattgram.store.history import History
 
 from .calendar import Calendar
 from .distance import DISTANCE, distance
+from .indicator_uncertainty import uncertainty
 from .indicators import INDICATORS
 from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
 from .stored_days import days
@@ -66,7 +68,8 @@ class _Site:
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
             return replace(card, finding=finding, state="not enough data", why=finding.what)
-        card = replace(card, finding=finding, value=finding.value, better=indicator.better)
+        corrections = named(self._config.corrections, stretch.start, stretch.as_of)
+        card = replace(card, finding=finding, value=finding.value, better=indicator.better, corrections=corrections)
         if claim.shown == "manual":
             return replace(card, state="manual entry", coverage=1.0, why=finding.entry)
         card = replace(card, coverage=min(stretch.coverage, finding.coverage))
@@ -114,7 +117,11 @@ class _Site:
         evaluations.setdefault(now.as_of, now)
         # The current day counts only while fewer than two completed days are evaluated.
         on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
+        unsure = uncertainty(indicator, stretch, self._facility(stretch.as_of), card.value)
+        card = replace(card, uncertainty=unsure)
         why = _why(card, now, on=on)
+        if card.within_uncertainty:
+            why += "; within its uncertainty of the target"
         return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
 
     def _facility(self, as_of: int) -> Facility:

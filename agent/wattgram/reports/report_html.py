@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 
-from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, METHOD_PAGE, SHARES, Figure
+from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, METHOD_PAGE, SHARES, UNCERTAINTIES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
@@ -47,6 +47,7 @@ def page(shown: SiteReport) -> str:
             _charts(shown),
             _table("Energy", shown, ENERGY),
             _table("Carbon", shown, CARBON),
+            _table("Uncertainty, k = 2", shown, UNCERTAINTIES),
             _table("Shares and coverage", shown, SHARES),
             _apart(shown),
             effect_html(shown.corrections),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
+from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, UNCERTAINTIES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, Ledger, LedgerRow, make_ledger
 from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.base.clock import NS
@@ -143,6 +143,7 @@ def as_table(shown: SiteReport) -> str:
     for title, figures in (
         ("energy", ENERGY),
         ("carbon", CARBON),
+        ("uncertainty, k = 2", UNCERTAINTIES),
         ("shares", SHARES),
         ("separate ledgers, not netted with other figures", APART),
     ):
@@ -319,6 +320,8 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
             "self-consumption is weighted with PV alone: stored windows do not separate wind and hydro from gensets "
             "and CHP"
         )
+    if ledger.total.uncertain.assumed:
+        notes.append("uncertainty: some limits of error are assumed; state accuracy and rated_power of each device")
     if damaged:
         notes.append(f"{damaged} damaged records are omitted")
     return notes

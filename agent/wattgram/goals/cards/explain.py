@@ -74,6 +74,7 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
     digits = of_card(card) + EXTRA_DECIMALS
     yield "state", card.state + (f": {card.why}" if card.why else "")
+    yield "corrected time", card.corrections
     yield "indicator", claim.indicator or "none: nothing measurable"
     yield "formula", claim.formula
     if isinstance(found, IndicatorValue):
@@ -85,6 +86,8 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     if isinstance(found, MissingValue):
         yield "missing", found.what
         yield "what to do", found.add
+    if card.uncertainty is not None:
+        yield "uncertainty", f"± {amount(card.uncertainty, claim.unit, digits)} (k = 2), of meters and factors"
     if card.target is not None:
         yield "target", f"{TEXT_SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
         yield "source", card.target.source
