@@ -176,11 +176,20 @@ async def _lived(config: Config, plant: SimulatedPlant, period: PastPeriod) -> F
 
 
 async def _add_past(parts: Parts, plant: SimulatedPlant, period: PastPeriod, history: DemoHistory) -> None:
-    """Compute an earlier past in a process of its own, and append its windows and days to the running store."""
+    """Compute an earlier past in a process of its own, and append its windows and days to the running store.
+
+    The goals are evaluated again afterwards.
+    """
     begun = time.monotonic()
-    records = await past_worker.computed(parts.site.config, plant.parts, period)
+    try:
+        records = await past_worker.computed(parts.site.config, plant.parts, period)
+    except ChildProcessError as error:
+        history.report(f"there is no history before the month: {error}")
+        return
     for record in records:
         parts.spool.append(record)
+    await parts.spool.sync()
+    await parts.goals.evaluate(parts.clock.time())
     first = local_day(period.begin, parts.site.config.site.timezone)
     history.report(f"simulated history from {first} on is complete, after {time.monotonic() - begun:.0f} s")
 

@@ -19,7 +19,7 @@ from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
 from wattgram.simulation.machines import SitePart
 
-from .simulated_past import QUARTER, PastPeriod, SimulatedPast
+from .simulated_past import PAST_STEP, PastPeriod, SimulatedPast
 
 NICE = 10
 """Niceness of the process: the demonstration has priority."""
@@ -49,7 +49,7 @@ async def computed(config: Config, parts: Sequence[SitePart], period: PastPeriod
 def records_of(config: Config, parts: Sequence[SitePart], period: PastPeriod) -> list[Record]:
     """Return the windows and days of a past, without ticks, instants and state."""
     # The first instant after a day closes it.
-    past = SimulatedPast(config, parts, PastPeriod(period.begin, period.end + QUARTER * NS))
+    past = SimulatedPast(config, parts, PastPeriod(period.begin, period.end + PAST_STEP * NS))
     records: dict[tuple[object, int], Record] = {}
     while past.reached < past.period.end:
         for record in past.advance():

@@ -33,7 +33,7 @@ from wattgram.timekeeping.tick_order import TickOrder
 
 from .factory_rows import FactoryRows
 
-QUARTER = 900
+PAST_STEP = 900
 """Time between two instants of the past, s: windows of 15 minutes are the finest that a goal uses."""
 
 PACKED_DAYS = 7
@@ -55,7 +55,7 @@ class PastPeriod(NamedTuple):
 
 def past_period(now: int, days: float, config: Config) -> PastPeriod:
     """Return the period of a past of so many days that ends at the last quarter of an hour, UTC ns."""
-    zone, end = config.site.timezone, now // (QUARTER * NS) * (QUARTER * NS)
+    zone, end = config.site.timezone, now // (PAST_STEP * NS) * (PAST_STEP * NS)
     first = datetime.fromtimestamp(end // NS, zone).date() - timedelta(days=round(days))
     return PastPeriod(instant(first, zone), end)
 
@@ -78,15 +78,15 @@ class SimulatedPast:
     def __init__(self, config: Config, parts: Iterable[SitePart], period: PastPeriod, seed: int = 1) -> None:
         self.period = period
         self.reached = period.begin
-        self._config = config = replace(config, site=replace(config.site, tick=float(QUARTER)))
-        self.factory = factory_of(config, parts, period.begin, seed, QUARTER)
+        self._config = config = replace(config, site=replace(config.site, tick=float(PAST_STEP)))
+        self.factory = factory_of(config, parts, period.begin, seed, PAST_STEP)
         site, grid = config.site, config.grid
         books = Books(config, Ladder(grid.zone, grid.basis, grid.factor, ()), period.begin)
-        self._rows = FactoryRows(config, books.layout, self.factory, QUARTER)
+        self._rows = FactoryRows(config, books.layout, self.factory, PAST_STEP)
         self._accounts = AccountStages(books)
         self._days = DayBook(site.name, site.timezone, books.layout, config.goals.nominal_voltage)
         self._windows = PublishedWindows()
-        self._read = [replace(device, interval=QUARTER) for device in config.devices if device.role in DAY_ROLES]
+        self._read = [replace(device, interval=PAST_STEP) for device in config.devices if device.role in DAY_ROLES]
         self._kept_from = period.end - int(config.spool.keep * NS)
 
     def advance(self) -> list[Record]:
@@ -96,7 +96,7 @@ class SimulatedPast:
         kept = end > self._kept_from
         self._accounts.books.uncertainty.left_out = frozenset() if kept else frozenset(("15m", "1h"))
         records = [self._accounts.checkpoint(begin)] if kept and begin < end else []
-        times = range(begin + QUARTER * NS, end + 1, QUARTER * NS)
+        times = range(begin + PAST_STEP * NS, end + 1, PAST_STEP * NS)
         priced = self._accounts.pricing.advance(times, [self._step(time) for time in times])
         layout = self._accounts.books.layout
         for index, time in enumerate(times):
@@ -117,7 +117,7 @@ class SimulatedPast:
 
     def ended(self) -> tuple[list[Record], Mapping[str, bytes]]:
         """Return the last records, and the state from which a daemon continues."""
-        order = TickOrder(QUARTER)
+        order = TickOrder(PAST_STEP)
         order.restore({"last": self.reached, "spans": [[self.period.begin, self.reached]]})
         published = {"order": order.dump(), "windows": self._windows.dump()}
         state = {
@@ -141,7 +141,7 @@ class SimulatedPast:
             number = (
                 _reader(device, self.factory.values(device.name)) if device.role in ("grid", "weather") else _absent
             )
-            amount = powers[device.name] * QUARTER / 3600 if device.role in AMOUNT_ROLES else nan
+            amount = powers[device.name] * PAST_STEP / 3600 if device.role in AMOUNT_ROLES else nan
             self._days.add_values(device, end, amount, powers[device.name], number)
         self.factory.advance(end)
         return row

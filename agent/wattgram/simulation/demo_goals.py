@@ -7,7 +7,7 @@ from datetime import date, timedelta
 REFERENCE_DAYS = (360, 270)
 """First and last day of the reference period of the energy baseline, days before today."""
 
-GOALS = """\
+DEMO_GOALS = """\
 [goals]
 nominal_voltage = "400 V"
 
@@ -66,7 +66,7 @@ reference = "{first}..{last}"
 outputs = ["castings"]
 """
 
-ENTRIES = (
+DEMO_ENTRIES = (
     ("allowance", 440, "tCO2e", "allotment notice"),
     ("process_emission", 4, "tCO2e", "mass balance of the additives"),
     ("heat", 0, "GJ", "no heat is bought"),
@@ -75,7 +75,7 @@ ENTRIES = (
 )
 """Entries of each year: kind, value, unit, document."""
 
-ENTRY = """
+DEMO_ENTRY = """
 [[goals.entry]]
 what = "{what}"
 value = {value}
@@ -90,11 +90,11 @@ document = "{document} {year}, invented"
 def goals_text(today: date) -> str:
     """Return the goals as TOML, for a plant that runs at a local day."""
     reference = [today - timedelta(days=days) for days in REFERENCE_DAYS]
-    text = GOALS.format(before=today.year - 1, first=reference[0], last=reference[1])
+    text = DEMO_GOALS.format(before=today.year - 1, first=reference[0], last=reference[1])
     years = (today.year - 1, today.year)
     entries = [
-        ENTRY.format(what=what, value=value, unit=unit, year=year, document=document)
+        DEMO_ENTRY.format(what=what, value=value, unit=unit, year=year, document=document)
         for year in years
-        for what, value, unit, document in ENTRIES
+        for what, value, unit, document in DEMO_ENTRIES
     ]
     return text + "".join(entries)

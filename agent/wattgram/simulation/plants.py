@@ -16,7 +16,7 @@ from .plant_names import HYBRID, STANDARD
 from .serve_devices import ServedDevice, driver
 
 TIMEZONE = "Asia/Shanghai"
-ZONE = "CN-CQ"
+DEMO_ZONE = "CN-CQ"
 
 SUBMETER = ("active_power_total", "active_energy_import")
 """Quantities of a sub-meter. With more quantities, five meters behind one gateway take longer than a second."""
@@ -37,10 +37,10 @@ DEMO_DRIVERS = {
 }
 """Driver, gateway and unit of each part. The meters share a gateway, as on a serial line, and so do the counters."""
 
-COUNTED = {"castings": ("totalizer_1",), "boiler": ("volume_total",)}
+COUNTER_TOTALS = {"castings": ("totalizer_1",), "boiler": ("volume_total",)}
 """Quantities of the counters."""
 
-FUELS = {"boiler": "natural_gas"}
+METER_FUELS = {"boiler": "natural_gas"}
 """Fuel of a fuel meter."""
 
 HYBRID_DRIVERS = {
@@ -89,7 +89,7 @@ class SimulatedPlant:
         A counter has its total. A sub-meter with a roof behind it counts in both directions.
         """
         if part.role not in ("load", "ev"):
-            return COUNTED.get(part.name, ())
+            return COUNTER_TOTALS.get(part.name, ())
         both_ways = any(other.behind == part.name for other in self.parts)
         return (*SUBMETER, "active_energy_export") if both_ways else SUBMETER
 
@@ -117,7 +117,7 @@ class SimulatedPlant:
                 f'timezone = "{TIMEZONE}"',
                 f"latitude = {LATITUDE}\nlongitude = {LONGITUDE}",
             ],
-            [f'[grid]\nzone = "{ZONE}"'],
+            [f'[grid]\nzone = "{DEMO_ZONE}"'],
             [f"[spool]\npath = {json.dumps(spool)}"],
         ]
         for part in self.parts:
@@ -134,7 +134,7 @@ class SimulatedPlant:
                 rated_power=f"{rated / 1000:g} kW" if rated else "",
                 group=part.group,
                 behind=self.behind(part),
-                fuel=FUELS.get(part.name, ""),
+                fuel=METER_FUELS.get(part.name, ""),
             )
             block += [f'{key} = "{value}"' for key, value in words]
             if quantities := self.quantities(part):

@@ -161,7 +161,7 @@ def test_an_interrupted_past_leaves_no_spool_and_a_new_one_is_whole(tmp_path: Pa
     with pytest.raises(SpoolError, match="found files; allowed for a simulated history: a new or empty directory"):
         asyncio.run(create_past(config, site.parts, END, 2, 1, Progress(stream, Clock())))
     assert list(history.windows("1d", 0, END)) == days
-    with history.delivered(("event",), lambda series: True) as delivered:
+    with history.delivered(["event"], lambda series: True) as delivered:
         events = list(delivered.records(0, END + 1))
     assert [(event["event"], event["severity"]) for event in events] == [(SIMULATED, "info")]
 
