@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -26,6 +28,7 @@ from wattgram.simulation.plants import SimulatedPlant, plant
 from wattgram.store.history import History
 from wattgram_drivers.endpoint import parse
 
+from tests.support.command_runs import called
 from tests.support.plant_day import PlantDay, priced
 
 END = int(datetime(2026, 6, 24, 2, tzinfo=UTC).timestamp()) * NS  # Wednesday 10:00 in Chongqing
@@ -33,13 +36,18 @@ CN_CQ = 558.1
 FLOWS = ("load", "grid_import", "grid_export", "pv", "battery_charge", "battery_discharge")
 
 
-def configured(site: SimulatedPlant, folder: Path, today: date = date(2026, 6, 24)) -> Config:
-    """Return the configuration that fits a plant, with a spool in a folder."""
+def text_of(site: SimulatedPlant, folder: Path, today: date) -> str:
+    """Return the configuration that fits a plant as TOML."""
     buses = [bus for _, bus, _ in site.drivers.values()]
     endpoints = {
         name: parse(f"tcp://127.0.0.1:{1502 + buses.index(bus)}") for name, (_, bus, _) in site.drivers.items()
     }
-    return read(site.configuration(endpoints, today, str(folder / "spool")), folder / "site.toml")
+    return site.configuration(endpoints, today, str(folder / "spool"))
+
+
+def configured(site: SimulatedPlant, folder: Path, today: date = date(2026, 6, 24)) -> Config:
+    """Return the configuration that fits a plant, with a spool in a folder."""
+    return read(text_of(site, folder, today), folder / "site.toml")
 
 
 def lived(past: SimulatedPast) -> list[Record]:
@@ -164,6 +172,35 @@ def test_an_interrupted_past_leaves_no_spool_and_a_new_one_is_whole(tmp_path: Pa
     with history.delivered(["event"], lambda series: True) as delivered:
         events = list(delivered.records(0, END + 1))
     assert [(event["event"], event["severity"]) for event in events] == [(SIMULATED, "info")]
+
+
+@pytest.mark.slow(1)
+def test_the_command_writes_a_history_that_the_report_reads(tmp_path: Path) -> None:
+    site = plant("hybrid")
+    (tmp_path / "site.toml").write_text(text_of(site, tmp_path, date(2026, 6, 24)))
+    written = called("simulate", "-c", "site.toml", "--history", "2d", cwd=tmp_path)
+    assert written.code == 0
+    assert re.search(r"simulated history from \S+ to \S+; `wattgram report -c site.toml` reads it", written.err)
+    report = json.loads(called("report", "-c", "site.toml", "--format", "json", cwd=tmp_path).out)
+    assert [row["coverage"] for row in report["rows"][:2]] == [1.0, 1.0]
+    again = called("simulate", "-c", "site.toml", "--history", "2d", cwd=tmp_path)
+    assert again.code == 1
+    assert "found files" in again.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found"),
+    [
+        (("eastron_sdm630", "--history", "1y"), "found --history without -c"),
+        (("-c", "site.toml", "--history", "0d"), "found --history of no days; allowed: at least 1d"),
+        (("-c", "site.toml", "--history", "6y"), "found '6y'; allowed: a number of years or days up to 5y"),
+        (("-c", "site.toml", "--history", "month"), "found 'month'; allowed: a number of years or days up to 5y"),
+    ],
+)
+def test_a_wrong_history_is_a_mistake_of_the_call(tmp_path: Path, arguments: tuple[str, ...], found: str) -> None:
+    ended = called("simulate", *arguments, cwd=tmp_path)
+    assert (ended.code, ended.out) == (2, "")
+    assert found in ended.err
 
 
 def judged(folder: Path, end: int, today: date, days: float) -> Counter[str]:
