@@ -231,6 +231,30 @@ def test_once_a_day_a_poll_asks_for_a_week() -> None:
     assert any("start=2026-05-26T10%3A00Z" in path for path in asked[3])
 
 
+def test_after_two_days_a_measured_value_is_final_and_an_estimate_is_not() -> None:
+    """At 10:00 five values of the past; a day later the poll for a week has other numbers for all of them."""
+    ages = (80, 79, 78, 30, 20)
+    first = [hour(TEN - age * HOUR, 300 + age, age == 79) for age in ages]
+    later = [hour(TEN - age * HOUR, 500, False) for age in (80, 79, 30, 20)]  # the one of 78 hours ago is missing
+    state: dict[str, Any] = {"history": {"history": first}}
+    present = iter((TEN, TEN + 25 * HOUR))
+    serve = routed(
+        latest=lambda _: hour(next(present), 400, False), history=lambda _: state["history"],
+        past_range={"data": later}, forecast=REFUSAL,
+    )  # fmt: skip
+
+    def between(path: str) -> bytes:
+        found = serve(path)
+        state["history"] = state["history"] if "latest" in path else {"history": []}
+        return found
+
+    feed, _, _ = polls(maps, between, [TEN, TEN + 25 * HOUR])
+    known = {(signal.valid_from - TEN) // HOUR: signal.intensity for signal in feed._actual}
+    # 80, 78: measured and settled; 79: was an estimate; 30 and 20 hours before TEN: 55 and 45 hours old at the poll
+    # the value of TEN is missing in the second answers: withdrawn, since it is a day old
+    assert known == {-80: 380.0, -79: 500.0, -78: 378.0, -30: 330.0, -20: 500.0, 25: 400.0}
+
+
 def test_one_unusable_hour_does_not_cost_the_others() -> None:
     hours = [hour(TEN - 2 * HOUR, 280, False), hour(TEN - HOUR, 290, False) | {"carbonIntensity": "n/a"}]
     serve = routed(latest=hour(TEN, 300, False), history={"history": hours}, forecast={"forecast": []})
