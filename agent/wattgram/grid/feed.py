@@ -113,6 +113,8 @@ class Feed:
             raise ValueError(f"found {len(signals)} values; at most {self._most} are kept")
         now = self._clock.time()
         good = [signal for signal in signals if possible(signal.intensity) and _is_timely(signal, now + AHEAD)]
+        if good and (wrong := sum(not possible(signal.intensity) for signal in signals)):
+            remark = "; ".join(filter(None, (remark, f"{wrong} impossible values not used; expected 0 to 2000 g/kWh")))
         if not good:
             raise ValueError("found no value that is possible and not ahead of time" if signals else "found no value")
         # With the same edition the previous process had the same answers.

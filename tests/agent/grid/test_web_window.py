@@ -298,6 +298,28 @@ def test_a_fuel_of_great_britain_without_a_share_counts_as_unknown_and_is_named(
     assert (signal.intensity, signal.shares) == (158.0, None)  # the mix is impossible, the intensity is not
 
 
+def test_one_impossible_half_hour_of_great_britain_does_not_cost_the_others() -> None:
+    good = {"from": "2026-06-01T10:00Z", "to": "2026-06-01T10:30Z", "generationmix": [{"fuel": "gas", "perc": 100}]}
+    wrong = good | {
+        "from": "2026-06-01T09:30Z",
+        "to": "2026-06-01T10:00Z",
+        "generationmix": [{"fuel": "gas", "perc": 300}],
+    }
+    body = answer(json.dumps({"data": [wrong, good]}).encode())
+    feed, _, _ = polls(lambda base: UkGrid(LIFECYCLE, base), lambda _: body, [TEN + 60 * NS])
+    assert [signal.intensity for signal in feed._actual] == [490.0]
+    assert feed.detail == "a half hour is not used: the fuels add up to 3 of the whole; expected at most 1.02"
+
+
+def test_an_impossible_value_among_others_is_said() -> None:
+    serve = routed(
+        latest=hour(TEN, 300, False), history={"history": [hour(TEN - HOUR, 5000, False)]}, forecast={"forecast": []}
+    )
+    feed, _, _ = polls(maps, serve, [TEN + 60 * NS])
+    assert [signal.intensity for signal in feed._actual] == [300.0]
+    assert feed.detail == "1 impossible values not used; expected 0 to 2000 g/kWh"
+
+
 def test_after_an_outage_of_days_great_britain_is_asked_from_to() -> None:
     service = UkGrid(DIRECT, "http://h")
     paths = [request.url for request in service.requests(TEN - 50 * HOUR + 1, TEN + 20 * 60 * NS)]
