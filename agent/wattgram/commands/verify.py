@@ -114,6 +114,7 @@ def _time(text: str | None) -> int | None:
 
 def _table(result: VerificationResult) -> str:
     from wattgram.evidence.verification.sealed_records import NEWLY_SET
+    from wattgram.formats.tables import printable
 
     lines = [
         f"records compared      {result.records:,}",
@@ -128,14 +129,15 @@ def _table(result: VerificationResult) -> str:
     for name, notes in result.timed_notes.items():
         shown = [note for note in notes if NEWLY_SET not in note.text]
         more = len(notes) - len(shown)
-        if more <= SHOWN_SETTINGS:
+        if name != "configuration" or more <= SHOWN_SETTINGS:
             shown, more = notes, 0
         lines += [f"{name:<22}{rfc3339(note.time * MS)[:16]} {note.text}" for note in shown]
         lines += [f"{name:<22}{more} settings that were not set before; see --format json"] if more else []
     lines += [f"not in these files    {name}" for name in sorted(result.absent)]
     lines += [f"not sealed            {count:,} records {kind}" for kind, count in result.not_sealed_kinds.items()]
     if result.ok:
-        return "\n".join([*lines, "result                all values are as sealed"])
-    lines.append(f"result                {result.found:,} findings; the first:")
-    lines += [f"  {finding.what}: {finding.detail}" for finding in result.findings[:SHOWN_FINDINGS]]
-    return "\n".join(lines)
+        lines.append("result                all values are as sealed")
+    else:
+        lines.append(f"result                {result.found:,} findings; the first:")
+        lines += [f"  {finding.what}: {finding.detail}" for finding in result.findings[:SHOWN_FINDINGS]]
+    return "\n".join(map(printable, lines))

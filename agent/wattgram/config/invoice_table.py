@@ -20,7 +20,7 @@ from .devices_table import DeviceConfig
 INVOICE_COLUMNS = ("meter", "from", "to", "energy_kwh", "export_kwh", "document")
 INVOICE_FILE_BYTES = 1 << 20
 MOST_INVOICES = 2000
-LARGEST_ENERGY = 1e14
+LARGEST_BILL = 1e14
 """Largest energy of an invoice, Wh: 100 TWh."""
 
 QUARTER_NS = 900 * 10**9
@@ -91,7 +91,7 @@ def _cells(cells: Mapping[str, str]) -> dict[str, Any]:
 def _invoice(table: Table, meters: Sequence[str], zone: ZoneInfo) -> InvoiceConfig | None:
     """Read an invoice; None if it has mistakes, which go to the table."""
     before = len(table.mistakes)
-    energy = toml_table.bounded(units.energy, 0.0, LARGEST_ENERGY, 'an energy of 0 or more, such as "12345 kWh"')
+    energy = toml_table.bounded(units.energy, 0.0, LARGEST_BILL, 'an energy of 0 or more, such as "12345 kWh"')
     document = table.take("document", one_line(200), "")
     if document and table.place:
         table.rename(f"{table.place} ({document})")

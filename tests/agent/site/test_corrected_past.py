@@ -30,6 +30,7 @@ HOUR = 3600 * NS
 DAY = 24 * HOUR
 GRID = GridConfig(factor=500.0)
 EVERY = ("tick", *WINDOWS)
+END_OF_TIME = 2**62
 
 
 def plant_of(folder: Path, roles: Mapping[str, str], *, tick: float = 900.0, **more: object) -> Plant:
@@ -311,3 +312,31 @@ def test_a_reversed_producer_has_the_energy_of_its_other_counter(tmp_path: Path)
     assert fields["pv_energy"] == pytest.approx(20e3, rel=1e-3)
     assert fields["load_energy"] == pytest.approx(60e3, rel=1e-3)
     assert fields["coverage"] == 1.0
+
+
+@pytest.mark.parametrize("effect", ["factor", "invert", "void"])
+@pytest.mark.parametrize("device", ["incomer", "roof", "shop"])
+def test_a_correction_of_new_instants_is_as_a_later_replay(tmp_path: Path, device: str, effect: str) -> None:
+    correction = CorrectionConfig(device, START + 30 * 60 * NS, START + 10 * DAY, effect, 0.8)
+    plant = WrongMeters(
+        tmp_path,
+        ROLES,
+        START,
+        tick=60.0,
+        timezone="UTC",
+        grid=GRID,
+        behind=BEHIND,
+        groups=GROUPS,
+        corrections=[correction],
+    )
+    plant.scales, plant.since, plant.until = (
+        {device: -1.0 if effect == "invert" else 1.25},
+        correction.since,
+        END_OF_TIME,
+    )
+    random_day(plant, "press", 180)
+    records, replay = replay_with(plant.config)
+    assert records == []
+    assert replay.counts.computed["15m"] == 12
+    found = windows(plant, "15m")
+    assert [record.as_dict().get("correction") for record in found.values()] == [None] * 2 + [correction.label] * 10
