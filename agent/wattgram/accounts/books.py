@@ -32,6 +32,7 @@ from .battery_watch import BatteryWatch
 from .books_state import channel_count, era_of
 from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
 from .hybrid_nodes import channels_of, terminals_of
+from .stated_terms import StatedTerms
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -51,7 +52,10 @@ LEADING_COLUMNS = 3
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
-EMISSION_TEXTS = ("grid_source", "basis", "method")
+LABEL_TEXTS = ("grid_source", "basis", "method")
+"""Texts of an emission that belong to the grid's value."""
+
+EMISSION_TEXTS = (*LABEL_TEXTS, "factor_digest", "config_digest")
 WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
 UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
@@ -164,13 +168,16 @@ class GridTerms(NamedTuple):
 class Books:
     """Accounts and running windows. `time` only selects the year of the residual mix.
 
-    layout: of the rows. era: how often the clock was set back behind published instants. The records of an earlier era
-    are another site's to a replay, because they are in no order with the later ones.
+    layout: of the rows. stated: terms of the results, whose digests each record has. era: how often the clock was set
+    back behind published instants. The records of an earlier era are another site's to a replay, because they are in no
+    order with the later ones.
     """
 
     def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
         self.layout = Layout.of(config)
         self.ladder = ladder
+        self.stated = StatedTerms.of(config, self.layout)
+        self._digests = self.stated.digests
         self._zone = config.site.timezone
         self._method = config.grid.method
         layout = self.layout
@@ -342,7 +349,7 @@ class Books:
             label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
-        if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
+        if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(LABEL_TEXTS):
             raise ValueError("found a damaged state, expected the books' state")
         if era_of(state) != self.era:
             raise ValueError(f"found a state of era {era_of(state)}, expected {self.era}")
@@ -403,7 +410,7 @@ class Books:
         return extra, texts
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
-        return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1])
+        return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1] + self._digests)
 
 
 def seconds_of(row: bytes) -> float:

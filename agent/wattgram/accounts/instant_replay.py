@@ -16,7 +16,7 @@ from typing import Protocol
 from wattgram.base.record import Record, Series
 
 from .account_stages import AccountStages
-from .books import Books
+from .books import LABEL_TEXTS, Books
 from .checkpoint_text import state_of
 from .left_out import Computed, LeftOut
 from .pricing import Repricing
@@ -144,8 +144,9 @@ class Replay:
             self._rows.append(record.values)
             return records
         elif kind == "totals" and not self._skipping:
-            totals = self.books.late_totals(record.time, self._pricing.late_row(record))
-            return chain(self.finish(), self._changed(totals, record.time, {}))
+            row = self._pricing.late_row(record)
+            totals = self.books.late_totals(record.time, row)
+            return chain(self.finish(), self._repriced(record, row), self._changed(totals, record.time, {}))
         elif kind == "checkpoint":
             return chain(self.finish(), self._replace_checkpoint(record))
         return ()
@@ -171,13 +172,22 @@ class Replay:
         begin, self.reached = self.reached, times[-1]
         continues = bool(self._spans) and self._spans[-1][1] == begin
         self._spans.append((self._spans.pop()[0] if continues else begin, self.reached))
-        late = [
-            (time, self._pricing.late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]
-        ]
+        stored = [self._late[time] for time in sorted(self._late) if begin < time <= times[-1]]
+        rows_of_late = [(record.time, self._pricing.late_row(record)) for record in stored]
+        repriced = [self._repriced(record, row) for record, (_, row) in zip(stored, rows_of_late, strict=True)]
         self.counts.instants += len(times)
         self.counts.asked += max(0, bisect_right(times, self._until) - bisect_right(times, self._since))
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        return self._changed(self._accounts.advance(priced, late), times[-1], before)
+        results = self._changed(self._accounts.advance(priced, rows_of_late), times[-1], before)
+        return chain(chain.from_iterable(repriced), results)
+
+    def _repriced(self, stored: Record, row: bytes) -> Iterator[Record]:
+        """Yield the row of late energy if its price differs from the stored one: a later replay keeps the new price."""
+        if row != stored.values:
+            repriced = Record(stored.series, stored.time, row, stored.texts)
+            if stored.series == self.books.layout.late:
+                self._late[stored.time] = repriced
+            yield repriced
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""
@@ -231,8 +241,12 @@ class Replay:
 
 
 def _equal(record: Record, published: Record) -> bool:
-    """Return whether both records are equal to the last bit, except for their revision."""
-    return record.values[:-8] == published.values[:-8] and record.texts == published.texts
+    """Return whether both records are equal to the last bit, except for their revision and the digests of their terms.
+
+    Terms that change no number make no revision: the record keeps the digests of the terms of its publication.
+    """
+    texts = len(LABEL_TEXTS)
+    return record.values[:-8] == published.values[:-8] and record.texts[:texts] == published.texts[:texts]
 
 
 def _revised(record: Record, published: Record | None) -> Record:

@@ -39,6 +39,16 @@ TEXTS: Mapping[str, Schema] = {
         "enum": ["proportional", "local-first"],
         "description": "Method of sharing carbon between load and export",
     },
+    "factor_digest": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "First digits of the SHA-256 of the emission factors in use",
+    },
+    "config_digest": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "First digits of the SHA-256 of the effective configuration without secrets",
+    },
 }
 
 TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"

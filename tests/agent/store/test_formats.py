@@ -134,6 +134,9 @@ def records_of_all_kinds(turn: int, chance: random.Random) -> list[Record]:
             {"intensity": 521.7, "tier": 1, "basis": "direct", "shares": '{"coal":0.5}'},
         ),
         day(NOW, 100.0 * turn),
+        Record(
+            Series("configuration", (SITE,), (), (), ("config_digest", "config")), time, b"", (f"{turn:016x}", "{}")
+        ),
         Record(UNREAD, time, b"", ("stale",)),
     ]
     chance.shuffle(records)

@@ -1,0 +1,116 @@
+"""What the results of a site depend on beside its readings, as text: configuration, structure of the accounts, factors.
+
+The digests of both texts stand in every emission record, the texts in a `configuration` record. So a stranger finds the
+terms of a result, and hashes the text to see that they are its terms.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wattgram import __version__
+from wattgram.base.canonical import Plain, canonical, digest, plain
+from wattgram.base.record import Record, Series
+from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.effective import effective
+from wattgram.config.fuel_properties import FUELS
+from wattgram.config.load import Config
+from wattgram.config.role_keys import ASSUMED
+from wattgram.grid.mix import Factors
+from wattgram.grid.table import FactorTable
+
+from . import fuel, site_accounts
+
+if TYPE_CHECKING:
+    from .books import Layout
+
+TERMS_TEXTS = ("config_digest", "factor_digest", "program", "config", "factors")
+"""Texts of a `configuration` record."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedTerms:
+    """Canonical JSON texts of the terms of a site's results.
+
+    config: the effective configuration without secrets, and under `accounts` the structure that it gives the accounts.
+    factors: official and residual factors of the zone, factors of mixes, of fuels, and of each channel's production.
+    """
+
+    config: str
+    factors: str
+    program: str = __version__
+
+    @classmethod
+    def of(cls, config: Config, layout: Layout) -> StatedTerms:
+        """Return the terms of a configured site."""
+        settings: dict[str, Plain] = {**effective(config), "accounts": account_terms(config, layout)}
+        return cls(canonical(settings), canonical(factor_terms(config, layout.channels)))
+
+    @property
+    def digests(self) -> tuple[str, str]:
+        """The texts `factor_digest` and `config_digest` of an emission record."""
+        return digest(self.factors), digest(self.config)
+
+    @property
+    def settings(self) -> dict[str, Plain]:
+        """All terms by name, as plain data."""
+        return {**json.loads(self.config), "factors": json.loads(self.factors), "program": self.program}
+
+    def record(self, site: str, time: int) -> Record:
+        """Return the `configuration` record; time: of the first instant with these terms, UTC ns."""
+        factor_digest, config_digest = self.digests
+        series = Series("configuration", (("site", site),), (), (), TERMS_TEXTS)
+        return Record(series, time, b"", (config_digest, factor_digest, self.program, self.config, self.factors))
+
+
+def account_terms(config: Config, layout: Layout) -> Plain:
+    """Return the structure of the accounts: the channels in the order of a row, and the pools of batteries.
+
+    rated_power (W) and register_step (Wh) are those of METHOD 4.5. busbar, pool and terminal are indices, terminal is
+    -1 for none.
+    """
+    parts = layout.parts
+    groups = site_accounts.groups_of(layout.channels)
+    places = zip(layout.channels, groups, parts.busbars, parts.pool_indices, layout.terminals, strict=True)
+    rated_power, register_step = site_accounts.smallest_load(layout.channels)
+    channels = [
+        {"name": device.name, "role": device.role, "group": group, "busbar": busbar, "pool": pool, "terminal": terminal}
+        for device, group, busbar, pool, terminal in places
+    ]
+    pools = [
+        {"name": node.name, "busbar": node.busbar, **pool._asdict()}
+        for node, pool in zip(parts.pools, site_accounts.pools_of(parts), strict=True)
+    ]
+    return plain(
+        {
+            "method": config.grid.method,
+            "rated_power": rated_power,
+            "register_step": register_step,
+            "columns": layout.columns,
+            "channels": channels,
+            "pools": pools,
+        }
+    )
+
+
+def factor_terms(config: Config, channels: Sequence[DeviceConfig]) -> Mapping[str, object]:
+    """Return the factors that the results of a site can depend on, in g/kWh unless stated."""
+    grid = config.grid
+    table = FactorTable.shipped().stated(grid.zone, grid.basis)
+    return {
+        "zone": grid.zone,
+        "basis": grid.basis,
+        "configured": grid.factor,
+        **table,
+        "mix": {
+            name: Factors.shipped(name, grid.basis).by_fuel for name in sorted({each.factors for each in grid.sources})
+        },
+        "certificates": grid.certificates.factor if grid.certificates else None,
+        "channel": {device.name: fuel.factor(device, grid.basis) for device in channels},
+        "fuel_heat": {name: each.carbon for name, each in FUELS.items()},  # g per kWh of heat
+        "fuel_unit": {name: each.heat for name, each in FUELS.items()},  # kWh of heat by unit of a meter
+        "assumed": ASSUMED,
+    }
