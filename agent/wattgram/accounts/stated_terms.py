@@ -23,6 +23,7 @@ from wattgram.grid.mix import Factors
 from wattgram.grid.table import FactorTable
 
 from . import fuel, site_accounts
+from .metering_point import PRODUCERS
 
 if TYPE_CHECKING:
     from .books import Layout
@@ -109,7 +110,7 @@ def factor_terms(config: Config, channels: Sequence[DeviceConfig]) -> Mapping[st
             name: Factors.shipped(name, grid.basis).by_fuel for name in sorted({each.factors for each in grid.sources})
         },
         "certificates": grid.certificates.factor if grid.certificates else None,
-        "channel": {device.name: fuel.factor(device, grid.basis) for device in channels},
+        "channel": {device.name: fuel.factor(device, grid.basis) for device in channels if device.role in PRODUCERS},
         "fuel_heat": {name: each.carbon for name, each in FUELS.items()},  # g per kWh of heat
         "fuel_unit": {name: each.heat for name, each in FUELS.items()},  # kWh of heat by unit of a meter
         "assumed": ASSUMED,

@@ -27,7 +27,7 @@ def effective(config: Config) -> dict[str, Plain]:
     sums of doubles depend on the order; keys in another order, comments and the spelling of a number are not.
     """
     grid = _table(config.grid)
-    grid["source"] = grid.pop("sources")
+    grid |= {"source": grid.pop("sources"), "factor_g_per_kwh": grid.pop("factor")}
     found: dict[str, Plain] = {
         "site": plain(config.site),
         "grid": grid,

@@ -28,7 +28,8 @@ SHOWN_CHARACTERS = 80
 MOST_CHANGES = 8
 """Most changes of a device, or of the site without the devices, that have an event of their own."""
 
-ABSENT = "absent"
+ABSENT, NOTHING = "absent", "null"
+"""Word for a value that is not set, in an event and in JSON."""
 
 DESCRIBED = ("role", "driver", "url", "unit", "rated_power", "behind", "ratio", "invert")
 """Keys in the event about an added or a removed device."""
@@ -91,21 +92,25 @@ def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> Ite
             yield name, f"device.{name}", f"removed: {_described(old_devices[name])}"
         else:
             yield from ((name, *pair) for pair in _values(f"device.{name}", old_devices[name], devices[name]))
-    # The structure of the accounts and the order follow from the devices, which are compared.
+    # The structure of the accounts follows from the devices, which are compared.
     old_site, site = (
         {key: value for key, value in terms.items() if key not in ("device", "accounts")} for terms in (before, now)
     )
-    if old_devices.keys() != devices.keys():
+    exchanged = old_devices.keys() ^ devices.keys()
+    if exchanged:
         old_site.pop("device_order", None)
         site.pop("device_order", None)
-    yield from (("", *pair) for pair in _values("", old_site, site))
+    for key, text in _values("", old_site, site):
+        if key.removeprefix("factors.channel.").partition(" ")[0] not in exchanged:
+            yield "", key, text
 
 
 def _values(name: str, before: object, now: object) -> Iterator[tuple[str, str]]:
     old, new = flat(plain(before), name), flat(plain(now), name)
     for key in [*old, *(key for key in new if key not in old)]:
-        if old.get(key) != new.get(key):
-            yield key, f"{_shown(old.get(key, ABSENT))} -> {_shown(new.get(key, ABSENT))}"
+        values = [ABSENT if found.get(key, NOTHING) == NOTHING else found[key] for found in (old, new)]
+        if values[0] != values[1]:
+            yield key, " -> ".join(map(_shown, values))
 
 
 def _devices(terms: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
