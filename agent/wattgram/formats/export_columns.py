@@ -34,7 +34,7 @@ COLUMN_UNITS = {
 
 ENDINGS = {"_power": "W", "_energy": "Wh", "_intensity": "g/kWh", "_emission": "g"}
 
-ROW_UNITS = {"seconds": "s", "certificates": "Wh", "captured": "kg", "burnt": "g", "biogenic": "g", "heat": "Wh"}
+ROW_UNITS = {"seconds": "s", "certificates": "Wh", "captured_mass": "kg", "burnt": "g", "biogenic": "g", "heat": "Wh"}
 ROW_ENDINGS = {
     " power": "W",
     " energy": "Wh",

@@ -13,6 +13,9 @@ ROW_KINDS = ("instant", "late")
 RATE, LATE_CARBON = " carbon rate", " carbon"
 """Endings of the column `carbon` in both kinds: g/h of an interval, and g of late energy."""
 
+RENAMED = {"official": "official_intensity", "captured": "captured_mass"}
+"""Columns that a result has by another name, or in another unit by the same name: kg here, g there."""
+
 
 class ExportedRows:
     """Converter of records; those of other kinds stay as they are."""
@@ -42,8 +45,8 @@ class ExportedRows:
 
 
 def _named(kind: str, field: str) -> str:
-    if field == "official":
-        return "official_intensity"
+    if field in RENAMED:
+        return RENAMED[field]
     if kind == "instant" and field.endswith(" carbon"):
         return field.removesuffix(" carbon") + RATE
     return field
