@@ -60,6 +60,7 @@ cdef struct Flows:       # powers of an interval, W; only residual and groups ma
     double terminal      # of hybrids whose split is unknown, + into the site
     double contained     # share of the channels that these terminals contain
     int hidden           # number of these channels
+    int unnamed          # number of unknown batteries that have no channel
     int present          # channels of the balance that are present, of `expected`
     int expected
     bint known[FLOW_COUNT]   # whether every channel of the flow is present
@@ -236,7 +237,7 @@ cdef inline Flows flows(Channels *channels, const Row *row, Seen *seen) noexcept
     cdef int i
     seen[0] = Seen(0, 0, 0, 0, 0)
     result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = result.unaccounted = 0
-    result.terminal = result.contained = result.hidden = 0
+    result.terminal = result.contained = result.hidden = result.unnamed = 0
     result.unpriced = False
     power = net_of(channels, GRID, row, False, &seen.grid, &both)
     result.imported = positive(power) + both
@@ -293,7 +294,7 @@ cdef inline void judge(const Channels *channels, const Seen *seen, Flows *flows)
     flows.known[FLOW_PV] = seen.pv == count(channels, PV, PV)
     flows.known[FLOW_GENERATION] = seen.generation == count(channels, WIND, CHP)
     flows.known[FLOW_DISCHARGE] = flows.known[FLOW_CHARGE] = (
-        seen.battery == count(channels, BATTERY, BATTERY) and not flows.hidden
+        seen.battery == count(channels, BATTERY, BATTERY) and not flows.hidden and not flows.unnamed
     )
     flows.present = there
     flows.expected = count(channels, GRID, BATTERY)

@@ -6,7 +6,8 @@ ROLES: tuple[str, ...]
 
 TERMINAL_ROLE: str
 """Role of a further channel: the AC terminal of a hybrid inverter, + from DC to AC. Its values are NaN while its split
-is known; otherwise they replace those of the channels that the terminal contains."""
+is known; otherwise they replace those of the channels that the terminal contains. An infinite power: it is unknown, and
+so is a battery behind it that has no channel."""
 
 GROUPS: tuple[str, ...]
 """Groups of sub-meters: industry power building transport."""
@@ -114,14 +115,16 @@ class Accounts:
 
         A terminal with a counted energy, or with a power while a channel that it contains is missing, replaces its
         channels in the interval: they count as missing, but the load is known by the terminal. Its carbon and its mix,
-        and the figures of the battery, are unknown then (METHOD-SITE 8.2, 9.1).
+        and the figures of the battery, are unknown then (METHOD-SITE 8.2, 9.1). A terminal with an infinite power does
+        not replace its channels: while one of them is missing, charge and discharge of the site are unknown.
         """
     def late(self, row: bytes) -> None:
         """Book late energy of the running quarter of an hour (METHOD-SITE 9.3).
 
         row: as of `step`, with the seconds without a load since the quarter began; the powers 0, NaN for a channel that
-        is still unknown; the energies late Wh, the carbon late g. If each flow is known now, what was booked without a
-        load is settled with it: the energy that was unaccounted becomes the load's.
+        is still unknown, or for a terminal that hid a battery without a channel; the energies late Wh, the carbon late
+        g. If each flow is known now, what was booked without a load is settled with it: the energy that was unaccounted
+        becomes the load's.
         """
     def abandon(self) -> None:
         """Forget what was booked without a load: it stays unaccounted."""

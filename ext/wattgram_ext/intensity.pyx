@@ -20,6 +20,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+from .amounts cimport AMOUNT_COUNT, Waiting, begin, take, wait, withhold
 from .booking cimport (
     Held, Open, OpenBusbar, OpenCharge, Tariff, book, book_unsettled, exchanged, gain, gain_settled, gain_unpriced,
     gain_unpriced_load, hold, keep_busbar, keep_charge, release, settle,
@@ -41,7 +42,7 @@ from .pool cimport (
     note_intensity, open_stock, out_of_range, rest, revise_charge,
 )
 from .sharing cimport SOURCE_COUNT, Parcel, Shares, part_of, share_known, share_locally, share_proportionally
-from .terminals cimport Contained, Member, Terminals, hide, remember
+from .terminals cimport Contained, Member, Terminals, hide, remember, unnamed
 from .units cimport (
     G_PER_KG, LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_RATE, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH,
 )
@@ -149,6 +150,7 @@ cdef class Accounts:
     cdef int pools
     cdef Channels *sides           # the channels of each busbar
     cdef Terminals terminals
+    cdef Waiting waiting           # for amounts of fuel and heat
     cdef Contained *contained      # of each busbar, in the computation of a row
     cdef Battery *batteries        # settings of each pool
     cdef Lane *lanes               # of each busbar, in the computation of a row
@@ -252,6 +254,8 @@ cdef class Accounts:
             free(self.sides.factor)
             free(self.sides.pools)
         free(self.contained)
+        free(self.waiting.before)
+        free(self.waiting.lasted)
         free(self.terminals.members)
         free(self.terminals.powers)
         free(self.terminals.energies)
@@ -279,6 +283,8 @@ cdef class Accounts:
         self.terminals.members = <Member *> calloc(self.channels + 1, sizeof(Member))
         self.terminals.powers = <double *> calloc(self.channels + 1, sizeof(double))
         self.terminals.energies = <double *> calloc(2 * self.channels + 1, sizeof(double))
+        self.waiting.before = <double *> calloc(AMOUNT_COUNT * self.windows + 1, sizeof(double))
+        self.waiting.lasted = <double *> calloc(self.windows + 1, sizeof(double))
         self.lanes = <Lane *> calloc(self.busbars, sizeof(Lane))
         self.draws = <Draw *> calloc(self.pools, sizeof(Draw))
         self.block_size = (
@@ -290,7 +296,8 @@ cdef class Accounts:
         if (
             order == NULL or factor == NULL or groups == NULL or self.batteries == NULL or self.lanes == NULL
             or self.draws == NULL or self.block == NULL or self.contained == NULL or self.terminals.members == NULL
-            or self.terminals.powers == NULL or self.terminals.energies == NULL
+            or self.terminals.powers == NULL or self.terminals.energies == NULL or self.waiting.before == NULL
+            or self.waiting.lasted == NULL
         ):
             raise MemoryError
         self.header = <Header *> self.block
@@ -553,11 +560,12 @@ cdef class Accounts:
 
     # rows and windows
 
-    cdef inline void count(self, double amount, int i) noexcept nogil:
-        """Add a known amount to a sum that has a count of its own, with or without a balance."""
-        if 0 <= amount <= MOST_RATE:
-            add(self.totals, i, amount)
-            add(self.totals, i + 1, 1)
+    cdef inline void take_amounts(self, const double *given, double seconds) noexcept nogil:
+        """Add the known amounts of fuel and heat, with or without a balance."""
+        cdef int i
+        wait(&self.waiting, self.windows, seconds)
+        for i in range(AMOUNT_COUNT):
+            take(&self.waiting, self.windows, self.totals, self.starts, i, self.column(given, BURNT + i))
 
     cdef inline bint balances(self, const Row *row, Flows *moved, double *out) noexcept nogil:
         """Compute the balance of each busbar and write that of the site to `out`. Return whether its load is known.
@@ -605,9 +613,8 @@ cdef class Accounts:
             add(self.totals, SUM_CAPTURED_TIME, row.seconds)
         if not 0 <= burnt <= MOST_RATE:
             burnt = NAN
-        self.count(burnt, SUM_BURNT)
-        self.count(self.column(given, BIOGENIC), SUM_BIOGENIC)
-        self.count(self.column(given, HEAT), SUM_HEAT)
+        if self.columns[BURNT] >= 0 or self.columns[BIOGENIC] >= 0 or self.columns[HEAT] >= 0:
+            self.take_amounts(given, row.seconds)
         if not 0 <= given[1] <= MOST_INTENSITY:
             return
         out[GRID_INTENSITY] = given[1]
@@ -663,10 +670,11 @@ cdef class Accounts:
         cdef int i
         if self.terminals.count:
             for i in range(self.busbars):
-                self.contained[i] = Contained(0, 0)
+                self.contained[i] = Contained(0, 0, 0)
             contained = hide(self.sides, &self.terminals, row, self.contained)
         for i in range(self.busbars):
             self.lanes[i].moved = flows(self.sides + i, row, &self.lanes[i].seen)
+            self.lanes[i].moved.unnamed = self.contained[i].batteries
             if contained:
                 self.lanes[i].moved.terminal = self.contained[i].power
                 self.lanes[i].moved.hidden = self.contained[i].channels
@@ -785,6 +793,7 @@ cdef class Accounts:
             lane = self.lanes + i
             lane.moved = flows(self.sides + i, &row, &lane.seen)
             lane.seen = told(self.sides + i, row.powers)
+            lane.moved.unnamed = unnamed(self.sides + i, &self.terminals, row.powers)
             judge(self.sides + i, &lane.seen, &lane.moved)
             lane.row = row
             self.net_late(i)
@@ -935,6 +944,7 @@ cdef class Accounts:
         cdef int i
         for i in range(SUM_COUNT):
             sums[i] = since(self.totals, self.starts + index, i)
+        withhold(&self.waiting, index, sums)
 
     cdef inline double least_load(self, double seconds) noexcept nogil:
         """Return the least load of a window with an intensity, Wh (METHOD 4.5, E_min)."""
@@ -948,6 +958,7 @@ cdef class Accounts:
 
     cdef inline void restart(self, int index) noexcept nogil:
         memcpy(self.starts + index, self.totals, sizeof(Sums))
+        begin(&self.waiting, index, self.starts + index)
 
     cdef void close(self, Py_ssize_t place, int index, double seconds, double *out) noexcept nogil:
         """Write a row of CLOSED at a window's end."""
@@ -1189,6 +1200,9 @@ cdef class Accounts:
         for i in range(size):
             if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
                 raise ValueError("state: damaged")
+        memset(self.waiting.now, 0, sizeof(self.waiting.now))
+        memset(self.waiting.before, 0, AMOUNT_COUNT * self.windows * sizeof(double))
+        memset(self.waiting.lasted, 0, self.windows * sizeof(double))
         if header.version != VERSION:
             self.convert(PyBytes_AS_STRING(state), header.version)
         else:

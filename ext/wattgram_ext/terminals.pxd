@@ -2,10 +2,11 @@
 """Terminals of hybrid inverters whose split is unknown: METHOD-SITE 8.2, 9.1.
 
 A terminal contains the channels that its power is shared out to. In an interval, a hybrid is known by these channels,
-or by its terminal, or not at all; never by both, so that nothing is counted twice.
+or by its terminal, or not at all; never by both, so that nothing is counted twice. A hybrid that is not known at all has
+a battery without a channel if its terminal says so: by an infinite power, and in a row of late energy by none.
 """
 
-from libc.math cimport NAN, fabs, isnan
+from libc.math cimport NAN, fabs, isinf, isnan
 from libc.string cimport memcpy
 
 from .channels cimport Channels, Row, counted, sampled
@@ -29,6 +30,7 @@ cdef struct Terminals:
 cdef struct Contained:   # what terminals replace on a busbar in an interval
     double power         # of the terminals, W, + into the site
     int channels         # number of hidden channels
+    int batteries        # number of unknown batteries that have no channel
 
 
 cdef inline bint present(const Channels *channels, const Row *row, int channel, bint one_way) noexcept nogil:
@@ -41,17 +43,26 @@ cdef inline bint present(const Channels *channels, const Row *row, int channel, 
     return one_way or not isnan(counted(row.energies[2 * channel + 1], row.per_hour, NAN))
 
 
-cdef inline double replacing(
+cdef inline bint divided(
     const Channels *channels, const Terminals *terminals, const Row *row, int terminal
 ) noexcept nogil:
+    """Return whether all channels of a terminal have a power in the interval."""
+    cdef bint result = True
+    cdef int i
+    for i in range(channels.count):
+        if terminals.members[i].terminal == terminal and i != terminal:
+            result = result and present(channels, row, i, terminals.members[i].one_way)
+    return result
+
+
+cdef inline double replacing(const Channels *channels, const Row *row, int terminal, bint split) noexcept nogil:
     """Return the power of a terminal that replaces its channels in the interval, W; NaN if it does not.
 
-    Its counted energy says that the split of the interval is unknown. Otherwise the channels have priority.
+    Its counted energy says that the split of the interval is unknown. Otherwise the channels have priority, if they
+    are all present (`split`).
     """
     cdef double sample = sampled(channels, terminal, row.powers, row.seconds > 0)
     cdef double power = NAN
-    cdef bint split = True
-    cdef int i
     if row.energies != NULL:
         power = (
             counted(row.energies[2 * terminal], row.per_hour, NAN)
@@ -59,9 +70,6 @@ cdef inline double replacing(
         )
     if not isnan(power):
         return power
-    for i in range(channels.count):
-        if terminals.members[i].terminal == terminal and i != terminal:
-            split = split and present(channels, row, i, terminals.members[i].one_way)
     return NAN if split else sample
 
 
@@ -75,6 +83,7 @@ cdef inline bint hide(
     cdef bint any_hidden = False
     cdef Member *members = terminals.members
     cdef double power
+    cdef bint split
     cdef int terminal, i
     memcpy(terminals.powers, row.powers, channels.count * sizeof(double))
     if row.energies != NULL:
@@ -82,7 +91,10 @@ cdef inline bint hide(
     for terminal in range(channels.count):
         if members[terminal].terminal != terminal:
             continue
-        power = replacing(channels, terminals, row, terminal)
+        split = divided(channels, terminals, row, terminal)
+        power = replacing(channels, row, terminal, split)
+        if isnan(power) and not split and isinf(row.powers[terminal]):
+            contained[members[terminal].busbar].batteries += 1
         for i in range(channels.count):
             if members[i].terminal != terminal or i == terminal:
                 continue
@@ -98,6 +110,15 @@ cdef inline bint hide(
     if row.energies != NULL:
         row.energies = terminals.energies
     return any_hidden
+
+
+cdef inline int unnamed(const Channels *channels, const Terminals *terminals, const double *powers) noexcept nogil:
+    """Return the number of terminals of a busbar that a row of late energy marks as unknown."""
+    cdef int i, result = 0
+    for i in range(channels.count):
+        if terminals.members[i].terminal == i and terminals.members[i].busbar == channels.busbar:
+            result += isnan(powers[i])
+    return result
 
 
 cdef inline void remember(const Channels *channels, const Terminals *terminals, const double *powers) noexcept nogil:

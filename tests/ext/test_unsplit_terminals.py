@@ -6,7 +6,7 @@ The channels are an incomer, PV and battery of a hybrid, and its terminal; power
 from __future__ import annotations
 
 import struct
-from math import isnan, nan
+from math import inf, isnan, nan
 
 import pytest
 from wattgram_ext.intensity import Accounts
@@ -211,3 +211,54 @@ def test_a_battery_beside_the_hybrid_stores_the_mix_of_the_known_inflows() -> No
 def test_terminals_that_cannot_be_are_refused(roles: list[str], terminals: list[int]) -> None:
     with pytest.raises(ValueError, match="terminal"):
         Accounts(roles, [0.0] * len(roles), terminals=terminals)
+
+
+CELLS = ("battery_discharge_power", "battery_charge_power", "battery_discharge_energy", "battery_charge_energy")
+
+
+def unnamed(**settings: object) -> Accounts:
+    """Return accounts of an incomer and an inverter whose battery has no channel: pv and terminal."""
+    return Accounts(["grid", "pv", "terminal"], [0.0] * 3, terminals=[-1, 2, -1], windows=1, **settings)  # type: ignore[arg-type]  # settings of any type
+
+
+@pytest.mark.parametrize(
+    ("pv", "terminal", "charge"),
+    [(4.8e3, nan, 0.0), (4.8e3, inf, 0.0), (nan, nan, 0.0), (nan, inf, nan), (nan, 4.8e3, nan)],
+    ids=["pv known", "pv known, marked", "silent, no battery", "silent, marked", "terminal known"],
+)
+def test_a_marked_terminal_makes_charge_and_discharge_unknown(pv: float, terminal: float, charge: float) -> None:
+    accounts = unnamed()
+    row = step(accounts, 2e3, pv, terminal)
+    window = unpack(accounts.window(0, HOUR))
+    expected = pytest.approx([charge] * 4, nan_ok=True)
+    assert [row[name] for name in CELLS] == expected
+    assert [window[name] for name in CELLS] == expected
+    assert row["grid_import_energy"] == 2e3
+    assert isnan(row["load_power"]) == (isnan(pv) and not terminal < inf)
+
+
+def test_the_end_with_a_known_terminal_is_the_interval_of_a_marked_one() -> None:
+    accounts = unnamed()
+    step(accounts, 2e3, nan, 4.8e3, seconds=0)
+    assert step(accounts, 2e3, nan, inf)["load_power"] == 6.8e3
+    assert isnan(step(accounts, 2e3, nan, inf)["load_power"])
+    assert step(accounts, 2e3, nan, 4.8e3)["load_power"] == 6.8e3
+
+
+def test_a_marked_terminal_of_one_busbar_makes_the_charge_of_the_site_unknown() -> None:
+    roles = ["grid", "pv", "terminal", "grid", "battery"]
+    accounts = Accounts(roles, [0.0] * 5, terminals=[-1, 2, -1, -1, -1], busbars=[0, 0, 0, 1, 1], windows=1)
+    assert step(accounts, 2e3, nan, nan, 1e3, -500.0)["battery_charge_power"] == 500.0
+    assert isnan(step(accounts, 2e3, nan, inf, 1e3, -500.0)["battery_charge_power"])
+
+
+@pytest.mark.parametrize(("terminal", "charge"), [(0.0, 0.0), (nan, nan)])
+def test_late_energy_does_not_tell_the_battery_of_a_marked_terminal(terminal: float, charge: float) -> None:
+    # An hour in which nothing answers; then the incomer's counter tells 2 kWh, and the inverter stays unknown
+    accounts = unnamed(columns=("energy",))
+    energies = [nan] * 6
+    step(accounts, nan, nan, inf, *energies)
+    accounts.late(struct.pack("12d", HOUR, CHONGQING, 0.0, 0.0, nan, terminal, 2e3, 0.0, 0.0, 0.0, 0.0, 0.0))
+    window = unpack(accounts.window(0, HOUR))
+    assert window["grid_import_energy"] == 2e3
+    assert window["battery_charge_energy"] == pytest.approx(charge, nan_ok=True)

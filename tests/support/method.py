@@ -427,7 +427,9 @@ class Method:
         self.hours: list[int] = []
         self.starts = [0] * site.windows  # where each window began
         self.apart: list[dict[str, float]] = []  # of every row, with or without an interval
+        self.apart_seconds: list[float] = []
         self.apart_starts = [0] * site.windows
+        self.earlier: list[dict[str, float]] = [{} for _ in range(site.windows)]  # s of silence before the window
         self.loss_starts = [0] * site.windows  # and in `losses`
         self.losses: list[tuple[float, float]] = []  # of each row
         self.before: Row | None = None
@@ -565,6 +567,7 @@ class Method:
             self.hours.append(self.starts[self.site.hour] if self.site.hour >= 0 else len(self.intervals))
             self.intervals.append(interval)
         self.apart.append(row.apart)
+        self.apart_seconds.append(row.seconds)
         self.before = row
         ending = [index for index, seconds in enumerate(row.ends) if seconds > 0]
         ended = [(index, self.window(index, row.ends[index]) | self.details(index)) for index in ending]
@@ -630,12 +633,34 @@ class Method:
         return numbers
 
     def counted(self, name: str, index: int) -> float:
-        """Sum of the known amounts of a column since the window's start; unknown without any."""
-        return total(row.get(name, NAN) for row in self.apart[self.apart_starts[index] :])
+        """Sum of the known amounts of a column since the window's start; unknown without any, or if its end lacks some.
+
+        The first one may be of an earlier window too: then the window has its part by time (METHOD-SITE 9.3).
+        """
+        start, earlier = self.apart_starts[index], self.earlier[index].get(name, 0.0)
+        amounts = [row.get(name, NAN) for row in self.apart[start:]]
+        if self.silence(name, index):
+            return NAN
+        for place, amount in enumerate(amounts):
+            if earlier and not math.isnan(amount):
+                inside = sum(self.apart_seconds[start : start + place + 1])
+                amounts[place] = amount * inside / (earlier + inside)
+                break
+        return total(amounts)
+
+    def silence(self, name: str, index: int) -> float:
+        """Seconds without the amount up to now, 0 if they are at most a hundredth of the window."""
+        silent = 0.0
+        for row, seconds in zip(reversed(self.apart), reversed(self.apart_seconds), strict=True):
+            if not math.isnan(row.get(name, NAN)):
+                break
+            silent += seconds
+        return silent if silent > 0.01 * sum(self.apart_seconds[self.apart_starts[index] :]) else 0.0
 
     def reset(self, index: int) -> None:
         """Start the window anew."""
         self.starts[index], self.loss_starts[index] = len(self.intervals), len(self.losses)
+        self.earlier[index] = {name: self.silence(name, index) for name in APART}
         self.apart_starts[index] = len(self.apart)
 
     def numbers(self, every: Sequence[Interval]) -> dict[str, float]:

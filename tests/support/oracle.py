@@ -236,6 +236,8 @@ class Oracle:
         self.starts = [0] * windows
         self.apart: list[dict[str, Decimal | None]] = []
         self.apart_starts = [0] * windows
+        self.passed: list[Decimal] = [ZERO]  # s up to each of them
+        self.lacking: list[dict[str, Decimal]] = [{} for _ in range(windows)]
         self.burners = False
         self.hours = [0]
         self.lost = self.opening = ZERO
@@ -274,6 +276,7 @@ class Oracle:
             name: None if (found := getattr(instant, name)) is None else number(found, 0, 1e15) for name in APART
         }
         self.apart.append(amounts)
+        self.passed.append(self.passed[-1] + seconds)
         self.burners = self.burners or instant.burnt is not None
         if instant.burnt is not None and "scope1" in result:
             scope1, burnt = result["scope1"], amounts["burnt"]
@@ -281,8 +284,21 @@ class Oracle:
         return result
 
     def _apart(self, name: str, index: int) -> Decimal | None:
-        known = [amount for row in self.apart[self.apart_starts[index] :] if (amount := row[name]) is not None]
-        return sum(known, ZERO) if known else None
+        """A window's amount, g or Wh: of an amount that the window before lacks, its own part by time."""
+        start = self.apart_starts[index]
+        known = [place for place in range(start, len(self.apart)) if self.apart[place][name] is not None]
+        if not known or self._lacks(name, index):
+            return None
+        result = sum((self.apart[place][name] or ZERO for place in known), ZERO)
+        before = self.lacking[index].get(name, ZERO)
+        span = before + self.passed[known[0] + 1] - self.passed[start]
+        return result - (self.apart[known[0]][name] or ZERO) * before / span if before else result
+
+    def _lacks(self, name: str, index: int) -> Decimal:
+        """Seconds at the end of a window without an amount; 0 if they are at most a hundredth of it."""
+        known = (place for place in range(len(self.apart) - 1, -1, -1) if self.apart[place][name] is not None)
+        silent = self.passed[-1] - self.passed[next(known, -1) + 1]
+        return silent if silent > (self.passed[-1] - self.passed[self.apart_starts[index]]) / 100 else ZERO
 
     def _flow(self, channel: int, instant: Instant, hours: Decimal) -> Pair | None:
         """METHOD 4.1: mean W with the role's direction and against it; None = missing."""
@@ -569,6 +585,7 @@ class Oracle:
     def reset(self, index: int) -> None:
         """Start the window anew."""
         self.starts[index], self.loss_starts[index] = len(self.intervals), len(self.losses)
+        self.lacking[index] = {name: self._lacks(name, index) for name in APART} if self.apart else {}
         self.apart_starts[index] = len(self.apart)
         if index == self.hour:
             self.hours.append(len(self.intervals))

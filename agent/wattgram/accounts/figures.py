@@ -17,6 +17,9 @@ class Figure:
     source: str
 
 
+METHOD_PAGE = "docs/method.md"
+"""Page of the sections that the sources name, in the source of the program."""
+
 BALANCE_SOURCE = "METHOD 4.1"
 SHARING = "METHOD 4.4"
 INVENTORY = "GHG Protocol, scope 2 guidance; METHOD 4.8"
@@ -65,7 +68,14 @@ ENERGY = (
         "sub-meters - load, over the time in which every sub-meter was read; absent without sub-meters",
         BALANCE_SOURCE,
     ),
-    Figure("heat_energy_kwh", "heat_energy", "heat", "kWh", "heat that heat meters counted; no electricity", "SPEC 2"),
+    Figure(
+        "heat_energy_kwh",
+        "heat_energy",
+        "heat",
+        "kWh",
+        "heat that heat meters counted; no electricity",
+        "METHOD-SITE 9.7",
+    ),
 )
 
 CARBON = (
@@ -156,7 +166,7 @@ APART = (
         "not a marginal one",
         "METHOD 4.10",
     ),
-    Figure("captured_kg", "captured", "captured", "kg", "CO2 that capture meters counted", "SPEC 5"),
+    Figure("captured_kg", "captured", "captured", "kg", "CO2 that capture meters counted", "METHOD 4.8"),
     Figure(
         "biogenic_kg",
         "biogenic_emission",

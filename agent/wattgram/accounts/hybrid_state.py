@@ -164,10 +164,10 @@ class HybridState:
 
     def _is_unsplit(self, split: HybridSplit) -> bool:
         """Return whether the terminal is not shared out: the split is unknown, or no channel would take the battery."""
-        return isnan(split.pv) or self._lacks_channel
+        return isnan(split.pv) or self.lacks_channel
 
     @property
-    def _lacks_channel(self) -> bool:
+    def lacks_channel(self) -> bool:
         """Whether there is a battery that has no channel."""
         return self.seen and not self.node.battery_channels
 
@@ -237,7 +237,7 @@ class HybridState:
 
     def _unnamed(self) -> list[Occurrence]:
         """Return the event about a battery without a channel, once."""
-        if self.unnamed or not self._lacks_channel:
+        if self.unnamed or not self.lacks_channel:
             return []
         self.unnamed = True
         detail = "there is a battery behind this inverter; add it as a device with role battery"
@@ -265,7 +265,7 @@ class HybridState:
             strings = [flows.power for flows in interval.terminals.values()]
         for name, share in zip(self.node.pv_channels, _shares(strings, len(self.node.pv_channels)), strict=True):
             channels[name] = PointInterval(share * split.pv, share * energy.pv, 0.0 * energy.pv, share * late.pv, 0.0)
-        if self._lacks_channel:
+        if self.lacks_channel:
             return dict.fromkeys(channels, PointInterval(known=False))
         cells = [abs(flows.power) for flows in interval.cells]
         shares = _shares(cells, len(self.node.battery_channels))

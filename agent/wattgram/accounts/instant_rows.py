@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Sequence
-from math import isfinite, nan
+from math import inf, isfinite, isnan, nan
 from typing import Any, NamedTuple, Protocol
 
 from wattgram_ext.intensity import TERMINAL_ROLE
@@ -176,6 +176,10 @@ class Instants:
             self._sources[name].wiring_finding = finding
         for index, interval in enumerate(self._intervals):
             if self._layout.channels[index].role == TERMINAL_ROLE:  # its gaps are those of the channels in it
+                known = isfinite(before[index]) or isfinite(interval.power) or isfinite(interval.positive)
+                if self._hides_battery(index) and ((pause and not undated) or (seconds > 0.0 and not known)):
+                    self._late_energy.add_gap(index, span)
+                    self._late_energy.give_up(index)  # no counter of the battery is read
                 continue
             if pause and undated:
                 self._late_energy.add_undated_gap(index)
@@ -222,6 +226,11 @@ class Instants:
         elif self._late_energy.is_waiting(index) and not interval.waiting and self._is_present(index):
             self._late_energy.give_up(index)
 
+    def _hides_battery(self, index: int) -> bool:
+        """Return whether a channel is a terminal with a battery that has no channel."""
+        channel = self._layout.channels[index]
+        return channel.role == TERMINAL_ROLE and self.wiring.hides_battery(channel.name)
+
     def is_asleep(self, name: str, time: int) -> bool:
         """Return whether the rules of the night explain that a device does not answer at a time, UTC ns."""
         night = self._nights.get(name)
@@ -260,7 +269,11 @@ class Instants:
             "official": [nan],
             **{column: [amount] for column, amount in self._without_electricity(time, seconds, now).items()},
         }
-        return self._packed(seconds, (nan, nan), [interval.power for interval in self._intervals], columns)
+        powers = [
+            inf if isnan(interval.power) and self._hides_battery(index) else interval.power
+            for index, interval in enumerate(self._intervals)
+        ]
+        return self._packed(seconds, (nan, nan), powers, columns)
 
     def late(self, time: int) -> list[StoredLate]:
         """Return the rows of late energy that are due at a time, in order.

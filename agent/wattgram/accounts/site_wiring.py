@@ -105,6 +105,10 @@ class SiteWiring:
         """Return whether the terminal of a node is shared out. An inverter without a battery is one like others."""
         return self._states[node.name].shares(node)
 
+    def hides_battery(self, terminal: str) -> bool:
+        """Return whether a battery that has no channel is behind the terminal of a channel."""
+        return self._states[self.device_of(terminal)].lacks_channel
+
     def readings(self, config: DeviceConfig, taken: Latest) -> list[PointReading]:
         """Return what a reading gives to the points of its device."""
         readings = list(self._readings(config, taken))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 
-from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
+from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, METHOD_PAGE, SHARES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
@@ -220,16 +220,15 @@ def _rules(shown: SiteReport) -> str:
         for figure in shown.shown(FIGURES)
     )
     coverage = (
-        "<tr><th>coverage</th><td>share</td><td>time with a balance / elapsed time of the period, weighted with the "
-        f"share of the devices that were read; below {MIN_COVERAGE:.0%}: not enough data</td>"
-        "<td>METHOD 4.5</td></tr>"
+        "<tr><th>coverage</th><td>share</td><td>known time of each source and sink of the balance / elapsed time of "
+        f"the period; below {MIN_COVERAGE:.0%}: not enough data</td><td>METHOD 4.5, METHOD-SITE 9.1</td></tr>"
     )
     return (
         "<section><h2>Calculation of the figures</h2><p>Each row is the sum of the finest windows that are stored for "
-        "it. Each ratio is a ratio of sums over the period, not a mean of ratios. METHOD refers to the sections of the "
-        "emission method of this program. Methods of sharing: with <i>proportional</i>, every outflow of the site "
-        "carries the mix of its inflows. With <i>local first</i>, own renewables, battery, fuel and import are used up "
-        "in this order.</p>"
+        "it. Each ratio is a ratio of sums over the period, not a mean of ratios. METHOD and METHOD-SITE refer to the "
+        f"sections of {METHOD_PAGE} in the source of this program. Methods of sharing: with <i>proportional</i>, every "
+        "outflow of the site carries the mix of its inflows. With <i>local first</i>, own renewables, battery, fuel "
+        "and import are used up in this order.</p>"
         '<table class="words rules"><thead><tr><th>figure</th><th>unit</th><th>rule</th><th>source</th></tr></thead>'
         f"<tbody>{lines}{coverage}</tbody></table></section>"
     )

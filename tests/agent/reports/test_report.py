@@ -587,6 +587,7 @@ def test_html_explains_each_figure_and_its_source(two_sources: Path) -> None:
     rules = {row[0]: row for row in page.table("figure")[1:]}
     assert set(rules) == {figure.head for figure in FIGURES if figure.field not in WITHOUT_DATA} | {"coverage"}
     assert all(cell for row in rules.values() for cell in row)
+    assert "METHOD and METHOD-SITE refer to the sections of docs/method.md" in page.text
     for version in site_report.versions.values():
         assert version in page.text
     assert [row[0] for row in page.table("grid source")[1:]] == ["feed", "table CN-CQ"]

@@ -230,6 +230,29 @@ def test_fuel_is_counted_while_the_incomer_is_silent(tmp_path: Path) -> None:
     assert hour["scope1"] == pytest.approx(10 * 3017.4, rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "known"),
+    [(1200, 2400, True), (3580, 4200, True), (3000, 4200, False)],
+    ids=["within the hour", "20 s of the hour", "over the end of the hour"],
+)
+def test_scope_1_of_an_hour_is_absent_if_its_end_has_no_fuel(tmp_path: Path, begin: int, end: int, known: bool) -> None:
+    """10 kg/h of coke at 3017.4 g/kg. The fuel of the silence belongs to two hours, by time; nothing of it is lost."""
+    plant = MixedSite(tmp_path, [meter("incomer", "grid"), boiler("oven", "coke", 3017.4)])
+    for second in range(0, 3 * 3600 + 20, 10):
+        plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
+        if not begin <= second < end:
+            plant.shows("oven", totalizer_1=1000.0 + 10.0 * second / 3600.0)
+        plant.tick()
+        plant.clock.go(10.0)
+    hours = plant.windows("1h")
+    for name in ("scope1", "heat_fuel_emission"):
+        assert [name in hour.as_dict() for hour in hours] == [known, True, True]
+        told = [float(hour[name]) for hour in hours if name in hour.as_dict()]
+        assert told == pytest.approx([10 * 3017.4] * len(told), rel=1e-2)
+        if begin == 3580:  # the second hour has the fuel of 20 s of the first one
+            assert sum(told) == pytest.approx(30 * 3017.4, rel=2e-3)
+
+
 def test_the_heat_of_a_chp_is_in_scope_1(tmp_path: Path) -> None:
     """100 kW at 26.5 %: 100 / 0.265 x 199.9 g/kWh = 75.434 kg/h; half of it is the electricity's (`HALF`)."""
     emission = EmissionConfig(efficiency=(EfficiencyPoint(1.0, 0.265),), heat=HeatConfig(0.46, 0.53, 0.92))

@@ -6,11 +6,16 @@ Powers in W from the oracles of METHOD-SITE 8.2: "charged from the grid" (import
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 
 import pytest
+from wattgram.accounts.books import Books
+from wattgram.base.record import ALL_WINDOWS, Record
+from wattgram.grid.ladder import Ladder
+from wattgram.site.revision import replayed
 
 from tests.support.served_chains import ChainModels
 from tests.support.sunspec_chains import INVERTER, modules, ports, written
@@ -200,3 +205,105 @@ def test_a_quarter_with_an_unnamed_battery_has_no_charge_of_0(tmp_path: Path) ->
     assert isnan(numbers["battery_charge_energy"])
     assert isnan(numbers["battery_discharge_energy"])
     assert numbers["load_energy"] == pytest.approx(5745.0 * 14 / 60, rel=1e-3)
+
+
+CELLS = ("battery_charge_power", "battery_discharge_power", "battery_charge_energy", "battery_discharge_energy")
+MINUTES = 'interval = "60s"'
+
+
+class Minutes:
+    """A site of an incomer and an inverter, read each minute; the inverter may be silent."""
+
+    def __init__(self, folder: Path, models: ChainModels, minute: int = 0, more: str = "") -> None:
+        roof = device("roof", "pv", "sunspec", 503, MINUTES + more)
+        self.site = WiredSite(folder, device("incomer", "grid", more=MINUTES), roof, tick=60.0, chains={"roof": models})
+        self.minute = minute
+        self.site.clock.go(60.0 * minute)
+
+    def run(self, minutes: int, *silent: str, terminal: float = -4250.0) -> None:
+        for _ in range(minutes):
+            self.minute += 1
+            self.site.shows("incomer", active_power_total=10e3, voltage_l1n=230.0 + self.minute % 7 / 10)
+            self.site.shows("roof", ac=terminal - 10.0 * (self.minute % 2), cells=(terminal + 250.0) * 0.95)
+            self.site.clock.go(60.0)
+            self.site.read([name for name in self.site.sources if name not in silent])
+            self.site.site.tick(self.site.clock.time())
+
+    def numbers(self, window: str) -> list[dict[str, float]]:
+        return [dict(zip(each.series.fields, each.numbers(), strict=True)) for each in self.site.windows(window)]
+
+
+@pytest.mark.parametrize("models", WITH_BATTERY.values(), ids=WITH_BATTERY)
+def test_what_a_silent_inverter_does_with_its_battery_is_unknown(tmp_path: Path, models: ChainModels) -> None:
+    site = Minutes(tmp_path, models)
+    site.run(5)
+    site.run(40, "roof")
+    assert [name for name in (*CELLS, *SPLIT, "load_power") if not isnan(told(site.site, name))] == []
+    assert told(site.site, "grid_import_power") == pytest.approx(10e3)
+    site.run(20)
+    for quarter in site.numbers("15m"):
+        assert [name for name in CELLS if not isnan(quarter[name])] == []
+        assert quarter["grid_import_energy"] == pytest.approx(2500.0, rel=0.1)
+
+
+def test_the_gap_of_an_incomer_does_not_tell_the_battery_of_a_silent_inverter(tmp_path: Path) -> None:
+    site = Minutes(tmp_path, gen24)
+    site.site.shows("incomer", energy_import=1e6, energy_export=0.0)
+    site.run(16)
+    site.run(10, "roof")
+    site.run(10, "roof", "incomer")
+    site.site.shows("incomer", energy_import=1e6 + 36 * 10e3 / 60)
+    site.run(24)
+    assert [quarter[name] for quarter in site.numbers("15m") for name in CELLS if not isnan(quarter[name])] == []
+
+
+@pytest.mark.parametrize("more", ["", '\nnight = "silent"'])
+def test_a_silent_inverter_without_a_battery_leaves_a_charge_of_0(tmp_path: Path, more: str) -> None:
+    site = Minutes(tmp_path, control(SETTINGS), more=more)
+    site.run(3, terminal=4750.0)
+    site.run(3, terminal=20.0)  # then low enough to sleep
+    site.run(40, "roof")
+    assert [told(site.site, name) for name in CELLS] == [0.0] * 4
+    asleep = bool(more)
+    assert told(site.site, "coverage") == (1.0 if asleep else 0.5)
+    assert isnan(told(site.site, "load_power")) != asleep
+    assert [quarter[name] for quarter in site.numbers("15m") for name in CELLS] == [0.0] * 12
+
+
+def test_a_silent_battery_is_unknown_after_a_restart_and_in_a_replay(tmp_path: Path) -> None:
+    async def life(site: Minutes, *parts: tuple[int, tuple[str, ...]]) -> None:
+        await site.site.spool.open()
+        await site.site.site.restore()
+        for minutes, silent in parts:
+            await asyncio.to_thread(site.run, minutes, *silent)
+        await site.site.spool.sync()
+        await site.site.spool.close()
+
+    first = Minutes(tmp_path, gen24)
+    asyncio.run(life(first, (20, ()), (12, ("roof",))))
+    second = Minutes(tmp_path, gen24, first.minute)
+    asyncio.run(life(second, (30, ("roof",)), (30, ())))
+    found = [*first.numbers("15m"), *second.numbers("15m")]
+    assert len(found) == 6
+    assert [quarter[name] for quarter in found for name in CELLS if not isnan(quarter[name])] == []
+    assert [
+        hour["battery_charge_energy"] for hour in second.numbers("1h") if not isnan(hour["battery_charge_energy"])
+    ] == []
+    again: list[Record] = []
+    config = second.site.config
+    books = Books(config, Ladder(config.grid.zone, config.grid.basis, None), second.site.clock.time())
+    replay = replayed(tmp_path, "works", books, 0, 2**62, ALL_WINDOWS, lambda records, _: again.extend(records))
+    assert (replay.counts.instants, again) == (92, [])
+
+
+def test_the_battery_of_a_silent_hybrid_whose_map_reads_it_is_unknown_once_it_has_moved(tmp_path: Path) -> None:
+    site = WiredSite(tmp_path, device("incomer", "grid"), device("roof", "pv", "huawei_sun2000", 503))
+    site.shows("incomer", active_power_total=2000.0)
+    site.shows("roof", active_power_total=4800.0, dc_power=8000.0, battery_power=-3000.0)
+    site.run(3)
+    assert told(site, "battery_charge_power") == pytest.approx(3000.0)
+    for _ in range(40):
+        site.clock.go(1.0)
+        site.read(["incomer"])
+        site.site.tick(site.clock.time())
+    assert [name for name in CELLS if not isnan(told(site, name))] == []
