@@ -176,11 +176,11 @@ class Books:
     def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
         self.layout = Layout.of(config)
         self.ladder = ladder
-        self.stated = StatedTerms.of(config, self.layout)
-        self._digests = self.stated.digests
         self._zone = config.site.timezone
         self._method = config.grid.method
         layout = self.layout
+        self.stated = StatedTerms.of(config, layout.channels, layout.parts, layout.columns, layout.terminals)
+        self._digests = self.stated.digests
         self._accounts = site_accounts.site_accounts(
             config, layout.channels, layout.parts, layout.columns, layout.terminals, time
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from wattgram import __version__
 from wattgram.base.canonical import Plain, canonical, digest, plain
@@ -23,10 +22,8 @@ from wattgram.grid.mix import Factors
 from wattgram.grid.table import FactorTable
 
 from . import fuel, site_accounts
+from .account_parts import AccountParts
 from .metering_point import PRODUCERS
-
-if TYPE_CHECKING:
-    from .books import Layout
 
 TERMS_TEXTS = ("config_digest", "factor_digest", "program", "config", "factors")
 """Texts of a `configuration` record."""
@@ -45,10 +42,18 @@ class StatedTerms:
     program: str = __version__
 
     @classmethod
-    def of(cls, config: Config, layout: Layout) -> StatedTerms:
-        """Return the terms of a configured site."""
-        settings: dict[str, Plain] = {**effective(config), "accounts": account_terms(config, layout)}
-        return cls(canonical(settings), canonical(factor_terms(config, layout.channels)))
+    def of(
+        cls,
+        config: Config,
+        channels: Sequence[DeviceConfig],
+        parts: AccountParts,
+        columns: Sequence[str],
+        terminals: Sequence[int],
+    ) -> StatedTerms:
+        """Return the terms of a configured site; the arguments after `config` as in `books.Layout`."""
+        accounts = account_terms(config.grid.method, channels, parts, columns, terminals)
+        settings: dict[str, Plain] = {**effective(config), "accounts": accounts}
+        return cls(canonical(settings), canonical(factor_terms(config, channels)))
 
     @property
     def digests(self) -> tuple[str, str]:
@@ -67,17 +72,22 @@ class StatedTerms:
         return Record(series, time, b"", (config_digest, factor_digest, self.program, self.config, self.factors))
 
 
-def account_terms(config: Config, layout: Layout) -> Plain:
+def account_terms(
+    method: str,
+    channels: Sequence[DeviceConfig],
+    parts: AccountParts,
+    columns: Sequence[str],
+    terminals: Sequence[int],
+) -> Plain:
     """Return the structure of the accounts: the channels in the order of a row, and the pools of batteries.
 
     rated_power (W) and register_step (Wh) are those of METHOD 4.5. busbar, pool and terminal are indices, terminal is
     -1 for none.
     """
-    parts = layout.parts
-    groups = site_accounts.groups_of(layout.channels)
-    places = zip(layout.channels, groups, parts.busbars, parts.pool_indices, layout.terminals, strict=True)
-    rated_power, register_step = site_accounts.smallest_load(layout.channels)
-    channels = [
+    groups = site_accounts.groups_of(channels)
+    places = zip(channels, groups, parts.busbars, parts.pool_indices, terminals, strict=True)
+    rated_power, register_step = site_accounts.smallest_load(channels)
+    listed = [
         {"name": device.name, "role": device.role, "group": group, "busbar": busbar, "pool": pool, "terminal": terminal}
         for device, group, busbar, pool, terminal in places
     ]
@@ -87,11 +97,11 @@ def account_terms(config: Config, layout: Layout) -> Plain:
     ]
     return plain(
         {
-            "method": config.grid.method,
+            "method": method,
             "rated_power": rated_power,
             "register_step": register_step,
-            "columns": layout.columns,
-            "channels": channels,
+            "columns": columns,
+            "channels": listed,
             "pools": pools,
         }
     )

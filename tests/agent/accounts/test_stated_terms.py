@@ -48,7 +48,8 @@ path = "works"
 
 def stated(text: str, folder: Path = Path()) -> StatedTerms:
     config = read(text, folder / "site.toml")
-    return StatedTerms.of(config, Layout.of(config))
+    layout = Layout.of(config)
+    return StatedTerms.of(config, layout.channels, layout.parts, layout.columns, layout.terminals)
 
 
 def replaced(old: str, new: str) -> str:
