@@ -155,7 +155,7 @@ class Recomputed:
         self.energy, self.carbon = self.energy - inside, self.carbon - mix * inside
         if self.energy < TRACE:
             self.energy = self.carbon = 0.0
-        return mix * wanted
+        return float(mix * wanted)
 
     def _book(
         self,
