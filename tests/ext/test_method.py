@@ -13,7 +13,8 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
 
-from tests.support.method import (
+from tests.support.method import Method
+from tests.support.method_rows import (
     APART,
     FUELLED,
     METERED,
@@ -21,7 +22,6 @@ from tests.support.method import (
     NOISE,
     TWO_WAY,
     Interval,
-    Method,
     Parcel,
     Site,
     known_or_0,

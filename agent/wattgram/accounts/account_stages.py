@@ -31,7 +31,7 @@ class AccountStages:
         """Return the record of the state at a time, UTC ns; a replay can begin there."""
         series = Series("checkpoint", (("site", self.books.layout.instant.tag("site")),), (), (), ("how", "state"))
         kind, self.begun_anew = "anew" if self.begun_anew else "", False
-        return Record(series, time, b"", (kind, text_of(self.books.state())))
+        return Record(series, time, b"", (kind, text_of(self.books.checkpoint_state())))
 
     def set_back(self, time: int) -> None:
         """Continue with `time` as the next instant, UTC ns, before published instants: the clock was wrong."""

@@ -7,7 +7,7 @@ import struct
 from array import array
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan
 from typing import NamedTuple
@@ -32,7 +32,8 @@ from .battery_watch import BatteryWatch
 from .books_state import channel_count, era_of
 from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
 from .hybrid_nodes import channels_of, terminals_of
-from .stated_terms import StatedTerms
+from .stated_terms import EMISSION_TEXTS, LABEL_TEXTS, StatedTerms
+from .window_uncertainty import RowShape, WindowUncertainty
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -52,10 +53,6 @@ LEADING_COLUMNS = 3
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
-LABEL_TEXTS = ("grid_source", "basis", "method")
-"""Texts of an emission that belong to the grid's value."""
-
-EMISSION_TEXTS = (*LABEL_TEXTS, "factor_digest", "config_digest")
 WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
 UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
@@ -139,6 +136,14 @@ class Layout:
         """Size of a row, bytes."""
         return 8 * len(self.fields)
 
+    @property
+    def shape(self) -> RowShape:
+        """Shape of a row for copies of the accounts."""
+        count, first = len(self.channels), self.first_column
+        after_energy = first + 2 * count if "energy" in self.columns else first
+        carbon = after_energy if "carbon" in self.columns else -1
+        return RowShape(self.size, self.channels, first if "energy" in self.columns else -1, carbon)
+
     def slot_begin(self, end: int) -> int:
         """Return the start of the slot of late energy that ends at a time, UTC ns."""
         return window_start(SLOT, end - 1, self.zone)
@@ -168,21 +173,19 @@ class GridTerms(NamedTuple):
 class Books:
     """Accounts and running windows. `time` only selects the year of the residual mix.
 
-    layout: of the rows. stated: terms of the results, whose digests each record has. era: how often the clock was set
-    back behind published instants. The records of an earlier era are another site's to a replay, because they are in no
-    order with the later ones.
+    layout: of the rows. stated: terms, whose digests are in each record. era: how often the clock was set back behind
+    published instants. An earlier era's records are another site's to a replay: they are in no order with the later.
     """
 
     def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
-        self.layout = Layout.of(config)
+        self.layout = layout = Layout.of(config)
         self.ladder = ladder
-        self._zone = config.site.timezone
-        self._method = config.grid.method
-        layout = self.layout
-        self.stated = StatedTerms.of(config, layout.channels, layout.parts, layout.columns, layout.terminals)
-        self._digests = self.stated.digests
-        self._accounts = site_accounts.site_accounts(
-            config, layout.channels, layout.parts, layout.columns, layout.terminals, time
+        self._zone, self._method = config.site.timezone, config.grid.method
+        of_layout = layout.channels, layout.parts, layout.columns, layout.terminals
+        self.stated = StatedTerms.of(config, *of_layout)
+        self._accounts = site_accounts.site_accounts(config, *of_layout, time)
+        self.uncertainty = WindowUncertainty(
+            config, layout.shape, lambda changes: site_accounts.site_accounts(config, *of_layout, time, changes), time
         )
         self._battery_watches = [
             BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
@@ -236,7 +239,10 @@ class Books:
             ends = [window_end(window, start, self._zone) for window, start in self._starts.items()]
             until = min(*ends, *(time for time, _ in list(waiting)[:1]))
             end = max(begin + 1, bisect_right(times, until, begin))
-            results = self._accounts.step(rows[begin * size : end * size])
+            block = rows[begin * size : end * size]
+            results = self._accounts.step(block)
+            signals = [grid_terms.signal for grid_terms in terms[begin:end]]
+            self.uncertainty.take(times[begin:end], block, signals, self.ladder)
             for index in range(begin, end):
                 self._label = self._provenance(times[index], terms[index])
                 at = (index - begin) * ROW
@@ -256,6 +262,7 @@ class Books:
     def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
         """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         self._accounts.late(row)
+        self.uncertainty.late(row)
         self._estimated.add(row, 8 * (LEADING_COLUMNS + len(self.layout.channels)), windows)
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
@@ -265,10 +272,10 @@ class Books:
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
         self._book_late(self._without_waiting(row), TOTAL_WINDOWS)
-        self._accounts.abandon()  # no quarter settles it
+        self._abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
-                self._accounts.reset(WINDOWS.index(window))
+                self._reset(window)
 
     def _without_waiting(self, row: bytes) -> bytes:
         """Return a row, also of an earlier version, as of `Accounts.late`.
@@ -313,10 +320,17 @@ class Books:
         return self._accounts.concentrated()
 
     def state(self) -> bytes:
-        """Return the state for a restart, for `restore`."""
+        """Return the state for a restart, for `restore`; without the uncertainties, which a checkpoint has."""
+        return self._state({})
+
+    def checkpoint_state(self) -> bytes:
+        """Return the state for a checkpoint, for `restore`."""
+        return self._state(self.uncertainty.dump(self._accounts.state()))
+
+    def _state(self, further: Mapping[str, object]) -> bytes:
         starts = {window: self._starts[window] for window in WINDOWS if window in self._starts}
         label = [self._label[0].hex(), self._label[1]]
-        head = {"starts": starts, "label": label, "era": self.era, "estimated": self._estimated.dump()}
+        head = {"starts": starts, "label": label, "era": self.era, "estimated": self._estimated.dump(), **further}
         return json.dumps(head).encode() + b"\n" + self._accounts.state()
 
     def set_back(self, time: int) -> None:
@@ -333,7 +347,7 @@ class Books:
             else:
                 self._reset(window)
                 del self._starts[window]
-        self._accounts.abandon()
+        self._abandon()
         self.enter_era(self.era + 1)
 
     def restore(self, state: bytes, *, convert: bool = False) -> bool:
@@ -359,6 +373,7 @@ class Books:
         self._accounts.restore(accounts)
         self._starts, self._label = starts, (label, texts)
         self._estimated.restore(fields.get("estimated"))
+        self.uncertainty.restore(self._accounts.state(), fields.get("uncertainty"), starts)
         return continues
 
     def enter_era(self, era: int) -> None:
@@ -381,22 +396,32 @@ class Books:
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
             if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
-                details = self._accounts.details(index) + struct.pack("d", self._estimated.of(window))
-                yield self._record(window, start, row + details)
+                details = self._accounts.details(index)
+                official = self.ladder.official_of(struct.unpack_from("2d", self._label[0])[1], end - 1)
+                numbers, texts = self.uncertainty.of(index, row, details, end, (end - start) / NS, official)
+                details += struct.pack("d", self._estimated.of(window))
+                yield self._record(window, start, row + details + numbers, texts)
             self._reset(window)
             if window == SLOT:
-                self._accounts.abandon()
+                self._abandon()
             del self._starts[window]
 
     def _reset(self, window: str) -> None:
         """Start a window with nothing in it."""
         self._accounts.reset(WINDOWS.index(window))
+        self.uncertainty.reset(window)
         self._estimated.reset(window)
 
+    def _abandon(self) -> None:
+        """Forget what was booked without a load: it stays unaccounted."""
+        self._accounts.abandon()
+        self.uncertainty.abandon()
+
     def _window_series(self, site: str, window: str) -> Series:
-        details = () if window == "tick" else (*DETAILS, *WINDOW_FIELDS)
+        details = () if window == "tick" else (*DETAILS, *WINDOW_FIELDS, *self.uncertainty.fields)
+        texts = EMISSION_TEXTS if window == "tick" else (*EMISSION_TEXTS, *self.uncertainty.texts)
         tags = (("site", site), ("window", window))
-        return Series("emission", tags, (*OUTPUTS, *details, *EXTRA_FIELDS), WHOLE_FIELDS, EMISSION_TEXTS)
+        return Series("emission", tags, (*OUTPUTS, *details, *EXTRA_FIELDS), WHOLE_FIELDS, texts)
 
     def _provenance(self, time: int, terms: GridTerms) -> tuple[bytes, tuple[str, ...]]:
         """Return the provenance of the grid intensity; a window has that of its last instant."""
@@ -409,8 +434,9 @@ class Books:
             self._last_extra = (None if age else terms, extra, texts)
         return extra, texts
 
-    def _record(self, window: str, time: int, row: bytes) -> Record:
-        return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1] + self._digests)
+    def _record(self, window: str, time: int, row: bytes, texts: tuple[str, ...] = ()) -> Record:
+        all_texts = (*self._label[1], *self.stated.digests, *texts)
+        return Record(self._series[window], time, row + self._label[0] + bytes(8), all_texts)
 
 
 def seconds_of(row: bytes) -> float:

@@ -16,10 +16,11 @@ from typing import Protocol
 from wattgram.base.record import Record, Series
 
 from .account_stages import AccountStages
-from .books import LABEL_TEXTS, Books
+from .books import Books
 from .checkpoint_text import state_of
 from .left_out import Computed, LeftOut
 from .pricing import Repricing
+from .same_results import same_record, same_state
 
 UNREVISED = bytes(8)
 """Revision of the first publication."""
@@ -201,7 +202,7 @@ class Replay:
             self.counts.computed[window] += 1
             if published is None and time <= self._since:
                 continue  # the published record is no longer stored
-            if published is not None and _equal(record, published):
+            if published is not None and same_record(record, published):
                 continue
             self.counts.changed[window] += 1
             if window in self._windows:
@@ -217,7 +218,7 @@ class Replay:
             self._begin(record)
             return
         stored = self.past.checkpoint_at(record.time)
-        if state_of(stored.texts[1] if stored else state) == self.books.state():
+        if same_state(self.books.checkpoint_state(), state_of(stored.texts[1] if stored else state)):
             return
         yield self._accounts.checkpoint(record.time)
 
@@ -238,15 +239,6 @@ class Replay:
             if self._skipping:
                 self.begun = record.time
             self._skipping, self.reached = False, record.time
-
-
-def _equal(record: Record, published: Record) -> bool:
-    """Return whether both records are equal to the last bit, except for their revision and the digests of their terms.
-
-    Terms that change no number make no revision: the record keeps the digests of the terms of its publication.
-    """
-    texts = len(LABEL_TEXTS)
-    return record.values[:-8] == published.values[:-8] and record.texts[:texts] == published.texts[:texts]
 
 
 def _revised(record: Record, published: Record | None) -> Record:

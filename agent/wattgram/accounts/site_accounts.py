@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from wattgram_ext.intensity import Accounts
 
 from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
-from wattgram.counters.metering import counters_of
+from wattgram.counters.metering import counter_step
 from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel
 from .account_parts import AccountParts
+
+UNCHANGED: Mapping[int, float] = MappingProxyType({})
 
 
 def site_accounts(
@@ -23,16 +26,20 @@ def site_accounts(
     columns: Sequence[str],
     terminals: Sequence[int],
     time: int,
+    changes: Mapping[int, float] = UNCHANGED,
 ) -> Accounts:
     """Return the accounts of a site without any energy; the arguments after `config` as in `Layout`.
 
-    time: UTC ns; it only selects the year of the residual mix.
+    time: UTC ns; it only selects the year of the residual mix. changes: relative changes of the factors of channels.
     """
     certificates = config.grid.certificates
     rated_power, register_step = smallest_load(channels)
     return Accounts(
         [device.role for device in channels],
-        [fuel.factor(device, config.grid.basis) for device in channels],
+        [
+            fuel.factor(device, config.grid.basis) * (1.0 + changes.get(index, 0.0))
+            for index, device in enumerate(channels)
+        ],
         method=config.grid.method,
         residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
         windows=len(WINDOWS),
@@ -62,16 +69,9 @@ def smallest_load(channels: Sequence[DeviceConfig]) -> tuple[float, float]:
     incomers = [device for device in channels if device.role == "grid"]
     powers = [device.rated_power for device in incomers]
     rated_power = sum(power for power in powers if power) if all(powers) else 0.0
-    return float(rated_power), max((_step(device) for device in incomers), default=0.0)
+    return float(rated_power), max((counter_step(device.device, device.role) for device in incomers), default=0.0)
 
 
 def pools_of(parts: AccountParts) -> list[battery_pool.Pool]:
     """Return the settings of each pool. The configured batteries alone count: others have no settings."""
     return [battery_pool.pool([device.battery for device in node.batteries]) for node in parts.pools]
-
-
-def _step(device: DeviceConfig) -> float:
-    """Return the coarsest step of an incomer's counters, Wh; 0 if the device's map is not known beforehand."""
-    if device.device is None:
-        return 0.0
-    return max((directed.counter.count for directed in counters_of(device.device, device.role)), default=0.0)

@@ -25,6 +25,14 @@ from . import fuel, site_accounts
 from .account_parts import AccountParts
 from .metering_point import PRODUCERS
 
+LABEL_TEXTS = ("grid_source", "basis", "method")
+"""Texts of an emission record that belong to the grid's value."""
+
+DIGEST_TEXTS = ("factor_digest", "config_digest")
+"""Texts of an emission record that name the terms of its numbers."""
+
+EMISSION_TEXTS = (*LABEL_TEXTS, *DIGEST_TEXTS)
+
 TERMS_TEXTS = ("config_digest", "factor_digest", "program", "config", "factors")
 """Texts of a `configuration` record."""
 
@@ -35,10 +43,12 @@ class StatedTerms:
 
     config: the effective configuration without secrets, and under `accounts` the structure that it gives the accounts.
     factors: official and residual factors of the zone, factors of mixes, of fuels, and of each channel's production.
+    digests: the texts `factor_digest` and `config_digest` of an emission record.
     """
 
     config: str
     factors: str
+    digests: tuple[str, str]
     program: str = __version__
 
     @classmethod
@@ -53,12 +63,8 @@ class StatedTerms:
         """Return the terms of a configured site; the arguments after `config` as in `books.Layout`."""
         accounts = account_terms(config.grid.method, channels, parts, columns, terminals)
         settings: dict[str, Plain] = {**effective(config), "accounts": accounts}
-        return cls(canonical(settings), canonical(factor_terms(config, channels)))
-
-    @property
-    def digests(self) -> tuple[str, str]:
-        """The texts `factor_digest` and `config_digest` of an emission record."""
-        return digest(self.factors), digest(self.config)
+        text, factors = canonical(settings), canonical(factor_terms(config, channels))
+        return cls(text, factors, (digest(factors), digest(text)))
 
     @property
     def settings(self) -> dict[str, Plain]:

@@ -28,7 +28,7 @@ from wattgram.grid.ladder import Ladder
 from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.file_source import FileSource
 from wattgram.site import replay_request
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 from wattgram.site.stored_state import STATE
 from wattgram.store.history import History
 from wattgram.store.spool import Spool

@@ -13,7 +13,7 @@ from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.source_settings import SourceConfig, SourceTerms
 from wattgram.grid.table import FactorTable
 
-from . import green_certificates
+from . import accuracy_keys, green_certificates
 from .green_certificates import CertificatesConfig
 
 
@@ -23,6 +23,7 @@ class GridConfig:
 
     `factor` in g/kWh replaces the zone's official one. `sources` come before the factor, in order. `netting`:
     "busbar" if all incomers feed one busbar, "connection" if each incomer has a busbar of its own (METHOD-SITE 8.4).
+    `factor_uncertainty`: limit of error of `factor`, 0-1, None if the source of the factor states none.
     """
 
     zone: str = "CN-CQ"
@@ -32,6 +33,7 @@ class GridConfig:
     sources: tuple[SourceConfig, ...] = ()
     certificates: CertificatesConfig | None = None
     netting: str = "busbar"
+    factor_uncertainty: float | None = None
 
 
 def read(table: Table, directory: Path, zone: ZoneInfo, *, broker: bool) -> GridConfig:
@@ -54,7 +56,10 @@ def read(table: Table, directory: Path, zone: ZoneInfo, *, broker: bool) -> Grid
         if "certificates" in table.data
         else None,
         netting=table.take("netting", toml_table.choice(["busbar", "connection"]), "busbar") or "busbar",
+        factor_uncertainty=table.take("factor_uncertainty", accuracy_keys.share_of_value, None),
     )
+    if grid.factor_uncertainty is not None and "factor_g_per_kwh" not in table.data:
+        table.mistake("factor_uncertainty", "found without factor_g_per_kwh; allowed: with factor_g_per_kwh")
     table.done()
     return grid
 

@@ -12,7 +12,8 @@ from wattgram.base.toml_table import Table
 from wattgram.mqtt import mqtt_settings
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
-from . import devices_table, grid_table, http_table, role_check, site_table, spool_table
+from . import accounts_table, devices_table, grid_table, http_table, role_check, site_table, spool_table
+from .accounts_table import AccountsConfig
 from .devices_table import DeviceConfig
 from .goals_table.goals_settings import GoalsConfig
 from .grid_table import GridConfig
@@ -41,6 +42,7 @@ class Config:
     http: HttpConfig = field(default_factory=HttpConfig)
     maps: Path | None = None
     goals: GoalsConfig = field(default_factory=GoalsConfig)
+    accounts: AccountsConfig = field(default_factory=AccountsConfig)
 
 
 def load(path: Path, sinks: Mapping[str, TableReader]) -> Config:
@@ -82,12 +84,13 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     spool = spool_table.read(top.table("spool"))
     devices = role_check.checked(of_devices, devices, spool.path, site.name)
     http = http_table.read(top.table("http"), directory)
+    accounts = accounts_table.read(top.table("accounts"))
     aims = top.table("goals")
     goals = _goals(aims, devices, directory) if "goals" in data else GoalsConfig()
     top.done()
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals)
+    return Config(site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts)
 
 
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:

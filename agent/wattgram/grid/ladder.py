@@ -89,6 +89,16 @@ class Ladder:
         """Return the official yearly factor of a time, or the configured factor in its place."""
         return self._anchor(time)
 
+    def official_of(self, intensity: float, time: int) -> Signal:
+        """Return the official signal of a time that has an intensity: the present one, else that of the table.
+
+        A replay keeps published factors, which the configuration may no longer contain.
+        """
+        anchor = self._anchor(time)
+        if anchor.intensity == intensity:
+            return anchor
+        return self._table.signal(self._zone, self._basis, time)
+
     def snapshot(self) -> Ladder:
         """Return a copy with the signals of now."""
         return Ladder(self._zone, self._basis, self._factor, [feed.snapshot() for feed in self.feeds], self._table)

@@ -115,6 +115,11 @@ class FactorTable:
             "residual": {f"{row.zone} {row.year}": row.intensity for row in self._family(nation, (RESIDUAL,))},
         }
 
+    def residual_year(self, zone: str, time: int) -> int:
+        """Return the year of the residual mix of `residual`."""
+        nation = zone.split("-", maxsplit=1)[0]
+        return _newest(self._family(nation, (RESIDUAL,)), nation, _year(time)).year
+
     def _found(self, zone: str, basis: str, year: int) -> Signal:
         rows = self._family(zone, FAMILIES[basis]) or self._family(zone.split("-", maxsplit=1)[0], FAMILIES[basis])
         row = _newest(rows, zone, year)

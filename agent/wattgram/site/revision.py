@@ -7,25 +7,23 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from wattgram.accounts.books import Books
-from wattgram.accounts.checkpoint_text import state_of
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
-from wattgram.accounts.left_out import LeftOut, left_out
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.base.watchdog import Pulse
 from wattgram.grid import remembered
-from wattgram.store.history import History, StoredPast
+from wattgram.store.history import History
 from wattgram.store.spool import Spool
 
 from . import replay_request
 from .replay_request import ReplayRequest
 from .site import Site
+from .stored_replay import replay_parts
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +39,6 @@ Revisions take at most a tenth of the time.
 SETTLEMENT_RETRY = 300.0
 """Time until a failed settlement of late energy is tried again, s."""
 
-PART_RECORDS = 5000
-"""Records that are published at once."""
-
 PENDING_RECORDS = 20_000
 """Most records that may wait for the disk; then the replay waits."""
 
@@ -56,72 +51,6 @@ REPLAY_STEP = 600.0
 GRID = "grid"
 
 FINAL_STATES = ("done", "failed")
-
-
-def replay_parts(
-    folder: Path, site: str, books: Books, since: int, until: int, windows: Iterable[str]
-) -> Generator[tuple[Sequence[Record], Replay]]:
-    """Compute a stored site again with fresh `books`, from the last state before `since`, UTC ns.
-
-    Yield the changed records part by part, with the replay as it is then; the last part may be empty. All steps belong
-    to one thread. HistoryError if nothing is stored.
-    """
-    history = History(folder, site)
-    with history.past() as past:
-        checkpoint = past.start(since, books.layout.instant)
-        if checkpoint is None:
-            raise HistoryError(f"{folder}: no instants of {site} are stored there")
-        try:
-            books.restore(state_of(checkpoint.texts[1]))
-            unreadable = False
-        except ValueError:
-            unreadable = True
-        late = list(past.late(checkpoint.time))
-        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable, late=late)
-        records: list[Record] = []
-        reported = 0
-        for record in past.journal(checkpoint.time):
-            for changed in replay.take(record):  # a gap of a year has more records than a part
-                records.append(changed)
-                if len(records) >= PART_RECORDS:
-                    yield records, replay
-                    records = []
-            if replay.counts.instants > reported:
-                reported = replay.counts.instants
-                yield records, replay
-                records = []
-        records.extend(replay.finish())
-        replay.counts.left_out = _left_out(past, replay, since, until)
-        yield records, replay
-
-
-def _left_out(past: StoredPast, replay: Replay, since: int, until: int) -> list[LeftOut]:
-    """Return the instants of the period that a replay did not compute; without a look at each if all were computed."""
-    computed = replay.computed
-    if since >= until or (replay.begun <= since and not replay.skipped and past.instant_series() <= {computed.series}):
-        return []
-    return left_out(past.instants(since), computed, since, until)
-
-
-def replayed(
-    folder: Path,
-    site: str,
-    books: Books,
-    since: int,
-    until: int,
-    windows: Iterable[str],
-    publish: Callable[[Sequence[Record], Replay], None],
-) -> Replay:
-    """Compute a stored site again as `replay_parts` does; blocks the thread.
-
-    `publish` receives the changed records part by part; an exception of `publish` ends the replay.
-    """
-    replay: Replay | None = None
-    with contextlib.closing(replay_parts(folder, site, books, since, until, windows)) as parts:
-        for records, replay in parts:
-            publish(records, replay)
-    assert replay is not None  # there is a last part
-    return replay
 
 
 class RequestWithdrawn(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from wattgram_drivers.device import Reading
@@ -30,6 +31,7 @@ from .flow_stages import FlowStages
 from .publication import Publication
 from .reading_stages import ReadingStages
 from .result_stages import ResultStages
+from .stored_replay import continue_uncertainty
 from .stored_state import COUNTERS, DAYS, ENERGY, JUDGED, PUBLISHED, STATE, StageGroup, StoredState
 from .ticker import Ticker
 
@@ -91,6 +93,9 @@ class Site:
         """Restore the stages from the state of the last process."""
         self.check_clock()  # first, so that events wait while the clock is unset
         pieces = await self._state.restore()
+        if self.last is not None:
+            of_books = self.config, self.grid, self.books, self.last, self._clock.time()
+            await asyncio.to_thread(continue_uncertainty, *of_books)
         times = await self.publication.restore([source.config.name for source in self.sources])
         if self.last is not None:
             self.timekeeper.note_last_published(self.last)

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
-from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS
+from wattgram.accounts.books import EXTRA_FIELDS
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.stated_terms import EMISSION_TEXTS
 from wattgram.commands import demonstration
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import unit
@@ -31,7 +32,8 @@ from wattgram_drivers.endpoint import parse
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
-from tests.support.servers import ROOT, free_port, mosquitto, request, subscriber, wait_for
+from tests.support.brokers import mosquitto, subscriber
+from tests.support.servers import ROOT, free_port, request, wait_for
 
 FOLDER = ROOT / "docs/schemas"
 SCHEMAS: dict[str, dict[str, Any]] = {path: json.loads(text) for path, text in schema_files().items()}
