@@ -106,6 +106,11 @@ def records_of_all_kinds(turn: int, chance: random.Random) -> list[Record]:
             time,
             {"value": 0.4, "state": "on track"},
         ),
+        record(
+            Series("seal", (SITE,), ("size",), ("size",), ("checkpoint", "key_id")),
+            time,
+            {"size": 7.0, "checkpoint": "wattgram/works/0a1b2c3d\n7\nAAAA=\n\n\u2014 a bbbb\n", "key_id": "0a1b2c3d"},
+        ),
         Record(Series("late", INSTANT.tags, INSTANT.fields), time, struct.pack("6d", 2.0, nan, 0.1, 1e-9, -7.0, 1e300)),
         Record(Series("checkpoint", (SITE,), (), (), ("how", "state")), time, b"", ("anew", "ABC{|}~")),
         record(

@@ -9,7 +9,18 @@ from math import isfinite, nan
 from typing import Literal
 
 Kind = Literal[
-    "device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal", "day", "configuration"
+    "device",
+    "emission",
+    "goal",
+    "event",
+    "gateway",
+    "seal",
+    "instant",
+    "late",
+    "checkpoint",
+    "signal",
+    "day",
+    "configuration",
 ]
 
 INTERNAL_KINDS: tuple[Kind, ...] = ("instant", "late", "signal", "day", "checkpoint", "configuration")
@@ -18,7 +29,10 @@ terms of the results."""
 
 INTERNAL = frozenset(INTERNAL_KINDS)
 
-KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+SEALED_KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+"""Kinds whose records are sealed in the log."""
+
+KINDS: tuple[Kind, ...] = (*SEALED_KINDS, "seal")
 """Kinds that the sinks get."""
 
 STORED_KINDS: tuple[Kind, ...] = (*KINDS, *INTERNAL_KINDS)

@@ -12,9 +12,10 @@ from wattgram.base.toml_table import Table
 from wattgram.mqtt import mqtt_settings
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
-from . import accounts_table, devices_table, grid_table, http_table, role_check, site_table, spool_table
+from . import accounts_table, devices_table, evidence_table, grid_table, http_table, role_check, site_table, spool_table
 from .accounts_table import AccountsConfig
 from .devices_table import DeviceConfig
+from .evidence_table import EvidenceConfig
 from .goals_table.goals_settings import GoalsConfig
 from .grid_table import GridConfig
 from .http_table import HttpConfig
@@ -43,6 +44,7 @@ class Config:
     maps: Path | None = None
     goals: GoalsConfig = field(default_factory=GoalsConfig)
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
 
 
 def load(path: Path, sinks: Mapping[str, TableReader]) -> Config:
@@ -85,12 +87,13 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     devices = role_check.checked(of_devices, devices, spool.path, site.name)
     http = http_table.read(top.table("http"), directory)
     accounts = accounts_table.read(top.table("accounts"))
+    evidence = evidence_table.read(top.table("evidence"), directory)
     aims = top.table("goals")
     goals = _goals(aims, devices, directory) if "goals" in data else GoalsConfig()
     top.done()
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts)
+    return Config(site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts, evidence)
 
 
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:

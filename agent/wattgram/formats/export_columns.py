@@ -90,6 +90,7 @@ def unit(kind: Kind, field: str) -> str:
         found = QUANTITIES[field].unit if field in QUANTITIES else ""
         return "" if found == "1" else found
     named, endings = _UNITS.get(kind, ({}, {}))
+    field = field.removesuffix("_uncertainty")  # it has the unit of its field
     return named.get(field) or next((unit for ending, unit in endings.items() if field.endswith(ending)), "")
 
 

@@ -20,7 +20,7 @@ from wattgram.config.load import Config
 from wattgram.formats.export_columns import Column, columns
 from wattgram.store.history import MAX_TIME, DeliveredRecords, History
 
-from .exported_rows import ExportedRows
+from .exported_names import ExportedNames
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 """Writer of records in one format; returns the number of records that the format cannot represent."""
@@ -107,7 +107,7 @@ def export(
         first = next(found, None)
         if first is None:
             raise _no_records(config, selection, history, delivered)
-        count, rows = ExportSummary(first=first.time), ExportedRows()
+        count, rows = ExportSummary(first=first.time), ExportedNames()
 
         def counted() -> Iterator[Record]:
             for record in chain((first,), found):

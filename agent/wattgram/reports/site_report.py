@@ -100,6 +100,9 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         notes.append(
             f"the last stored window began on {datetime.fromtimestamp(stored[1] // NS, zone):%Y-%m-%d at %H:%M %Z}"
         )
+    if (seal := history.last_seal()) is not None:
+        origin = str(seal["checkpoint"]).partition("\n")[0]
+        notes.append(f"last seal: {seal['size']:.0f} entries of {origin}, key {seal['key_id']} (wattgram verify)")
     return SiteReport(
         site=config.site.name,
         zone=zone,

@@ -49,6 +49,7 @@ class Site:
         clock_status: ClockStatus | None = None,
     ) -> None:
         self.config, self.sources, self._clock = config, tuple(sources), clock
+        self._folder = spool.path
         self.readings = self.ticks = 0
         self.latest: Record | None = None  # emission of the last instant
         self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
@@ -94,7 +95,7 @@ class Site:
         self.check_clock()  # first, so that events wait while the clock is unset
         pieces = await self._state.restore()
         if self.last is not None:
-            of_books = self.config, self.grid, self.books, self.last, self._clock.time()
+            of_books = self._folder, self.config, self.grid, self.books, self.last, self._clock.time()
             await asyncio.to_thread(continue_uncertainty, *of_books)
         times = await self.publication.restore([source.config.name for source in self.sources])
         if self.last is not None:

@@ -20,6 +20,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from wattgram.accounts.books import EXTRA_FIELDS
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
 from wattgram.accounts.stated_terms import EMISSION_TEXTS
+from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.commands import demonstration
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import unit
@@ -70,6 +71,7 @@ def schema_of(topic: str) -> str:
         (r"wattgram/[^/]+/event", "event"),
         (r"wattgram/[^/]+/goal/[^/]+", "goal"),
         (r"wattgram/[^/]+/gateway", "gateway"),
+        (r"wattgram/[^/]+/seal", "seal"),
         (r"wattgram/[^/]+/status", "status"),
         (r"homeassistant/device/[^/]+/[^/]+/config", "homeassistant"),
     )
@@ -131,8 +133,11 @@ def test_a_balance_has_every_number_with_its_unit() -> None:
     common = {"time", "window", *EMISSION_TEXTS, "replayed", *OUTPUTS, *EXTRA_FIELDS}
     tick, window = (SCHEMAS[f"mqtt/{name}.json"]["properties"] for name in ("emission", "emission-window"))
     assert tick.keys() == common
-    assert window.keys() == common | set(DETAILS) | set(WINDOW_FIELDS)
-    units = {name: unit("emission", name) for name in (*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS)}
+    assert window.keys() == common | set(DETAILS) | set(WINDOW_FIELDS) | {*UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT}
+    units = {
+        name: unit("emission", name)
+        for name in (*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *UNCERTAINTY_FIELDS, *EXTRA_FIELDS)
+    }
     assert [name for name in units if not window[name]["description"].endswith(units[name])] == []
     assert [name for name, text in units.items() if not text and name not in ("grid_tier", "revision")] == [
         *("clean_share", "self_consumption", "self_sufficiency", "coverage", "carbon_free_share", "grid_clean_share")

@@ -17,7 +17,7 @@ RENAMED = {"official": "official_intensity", "captured": "captured_mass"}
 """Columns that a result has by another name, or in another unit by the same name: kg here, g there."""
 
 
-class ExportedRows:
+class ExportedNames:
     """Converter of records; those of other kinds stay as they are."""
 
     def __init__(self) -> None:
