@@ -98,7 +98,7 @@ class Recomputed:
                 self._instant(time, numbers(row), numbers(tick))
 
     def _configure(self, config: Mapping, factors: Mapping) -> None:  # type: ignore[type-arg]  # JSON
-        accounts = config["accounts"]
+        accounts = config["structure"]
         channels = [channel for channel in accounts["channels"] if channel["role"] not in ("load", "ev")]
         if accounts["method"] != "proportional" or len(accounts["pools"]) != 1:
             raise ValueError("not a site of this program")

@@ -27,7 +27,7 @@ ESTIMATED_LIMIT = 0.1
 FUEL_LIMITS = (0.07, 0.07)
 """Limits of a fuel's CO2 factor, and of an amount of fuel that follows from the power.
 
-IPCC Guidelines 1996, volume 1, annex 1, table A1-1: CO2 of energy, 7 % each.
+IPCC Guidelines 1996, volume 1, annex 1, table A1-1: CO2 of energy, 7 % each (unchecked).
 """
 
 RENEWABLE_LIMITS = {"pv": 0.41, "wind": 0.95, "hydro": 0.95}

@@ -18,6 +18,7 @@ from wattgram.base.record import Record, Series
 from .account_stages import AccountStages
 from .books import Books
 from .checkpoint_text import state_of
+from .correction_names import still_named
 from .left_out import Computed, LeftOut
 from .pricing import Repricing
 from .same_results import same_record, same_state
@@ -109,6 +110,7 @@ class Replay:
         self._spans: list[tuple[int, int]] = []
         self._kinds: dict[int, tuple[Series, str]] = {}
         self._tick_series = books.series("tick")
+        self._withheld: dict[int, bytes] = {}
         self._unrevised_ticks: dict[int, Record] = {}
         self._late = {record.time: record for record in late if record.series == books.layout.late}
 
@@ -137,20 +139,35 @@ class Replay:
             self._begin(record)
         elif kind == "late":
             self._late[record.time] = record
+        elif kind == "withheld":
+            self._withheld[record.time] = record.values
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
-            pass  # a replacement of an earlier record
+            self._pass(kind, record)
         elif kind == "instant" and not self._skipping:
             records = self.finish() if len(self._times) == BLOCK_INSTANTS else ()
             self._times.append(record.time)  # of the next block: `finish` has taken the others
-            self._rows.append(record.values)
+            self._rows.append(self._row_of(record))
             return records
         elif kind == "totals" and not self._skipping:
-            row = self._pricing.late_row(record)
-            totals = self.books.late_totals(record.time, row)
-            return chain(self.finish(), self._repriced(record, row), self._changed(totals, record.time, {}))
+            priced = self._pricing.priced(record)
+            totals = self.books.late_totals(record.time, self._pricing.late_row(priced))
+            repriced = () if priced is record else (priced,)
+            return chain(self.finish(), repriced, self._changed(totals, record.time, {}))
         elif kind == "checkpoint":
             return chain(self.finish(), self._replace_checkpoint(record))
         return ()
+
+    def _pass(self, kind: str, record: Record) -> None:
+        """Pass a replacement of an earlier record, or the instant from which it computes."""
+        if kind == "instant" and record.time == self.reached:
+            self.books.corrections.precede(record.values)
+
+    def _row_of(self, record: Record) -> bytes:
+        """Return the row of an instant; the measured one if a correction makes a withheld balance possible."""
+        withheld = self._withheld.pop(record.time, None)
+        if withheld is None:
+            return record.values
+        return self.books.corrections.restored(record.time, record.values, withheld)
 
     def _kind(self, series: Series) -> str:
         """Return the kind of a series' records for the replay; "" for other devices'."""
@@ -159,7 +176,7 @@ class Replay:
         layout = self.books.layout
         if series == layout.totals:
             return "totals"
-        of_this_site = series.kind == "checkpoint" or series in (layout.instant, layout.late)
+        of_this_site = series.kind == "checkpoint" or series in (layout.instant, layout.late, layout.withheld)
         return series.kind if of_this_site else ""
 
     def finish(self) -> Iterable[Record]:
@@ -173,22 +190,17 @@ class Replay:
         begin, self.reached = self.reached, times[-1]
         continues = bool(self._spans) and self._spans[-1][1] == begin
         self._spans.append((self._spans.pop()[0] if continues else begin, self.reached))
-        stored = [self._late[time] for time in sorted(self._late) if begin < time <= times[-1]]
-        rows_of_late = [(record.time, self._pricing.late_row(record)) for record in stored]
-        repriced = [self._repriced(record, row) for record, (_, row) in zip(stored, rows_of_late, strict=True)]
+        late = {
+            time: self._pricing.priced(self._late[time]) for time in sorted(self._late) if begin < time <= times[-1]
+        }
+        repriced = [record for time, record in late.items() if record is not self._late[time]]
+        self._late |= late  # a later replay keeps the new prices: they are stored again
+        rows_of_late = [(time, self._pricing.late_row(record)) for time, record in late.items()]
         self.counts.instants += len(times)
         self.counts.asked += max(0, bisect_right(times, self._until) - bisect_right(times, self._since))
         self.counts.samples += len(times) * len(self.books.layout.channels)
         results = self._changed(self._accounts.advance(priced, rows_of_late), times[-1], before)
-        return chain(chain.from_iterable(repriced), results)
-
-    def _repriced(self, stored: Record, row: bytes) -> Iterator[Record]:
-        """Yield the row of late energy if its price differs from the stored one: a later replay keeps the new price."""
-        if row != stored.values:
-            repriced = Record(stored.series, stored.time, row, stored.texts)
-            if stored.series == self.books.layout.late:
-                self._late[stored.time] = repriced
-            yield repriced
+        return chain(repriced, results)
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""
@@ -202,11 +214,12 @@ class Replay:
             self.counts.computed[window] += 1
             if published is None and time <= self._since:
                 continue  # the published record is no longer stored
-            if published is not None and same_record(record, published):
+            result = still_named(record, published)
+            if published is not None and same_record(result, published):
                 continue
             self.counts.changed[window] += 1
             if window in self._windows:
-                yield _revised(record, published)
+                yield _revised(result, published)
 
     def _replace_checkpoint(self, record: Record) -> Iterator[Record]:
         """Process a stored state.

@@ -52,10 +52,10 @@ class Repricing(Pricing):
         self._since, self._until = since, until
         self._last_terms: tuple[GridTerms | None, int, int] = (None, 0, 0)  # the terms, and their period
 
-    def late_row(self, record: Record) -> bytes:
-        """Return a row of late energy with the grid's mean over its own time; outside the period, as it was booked."""
+    def priced(self, record: Record) -> Record:
+        """Return a row of late energy, as read, with the grid's mean over its time; outside the period as stored."""
         if not self._since < record.time <= self._until:
-            return record.values
+            return record
         ladder = self._books.ladder
         if record.series == self._books.layout.totals:
             begin = record.time - int(max(3600.0, seconds_of(record.values)) * NS)
@@ -63,7 +63,16 @@ class Repricing(Pricing):
         else:
             spans = late_price.spans_of(record.texts[0])
         terms = GridTerms(late_price.price(ladder, spans), ladder.official(record.time - 1).intensity)
-        return self._books.with_grid_terms(record.values, [terms])
+        row = self._books.with_grid_terms(record.values, [terms])
+        return record if row == record.values else Record(record.series, record.time, row, record.texts)
+
+    def late_row(self, record: Record) -> bytes:
+        """Return a row of late energy as corrected, with the price of the record."""
+        layout, corrections = self._books.layout, self._books.corrections
+        if record.series == layout.totals:
+            return corrections.late(hour_before(record.time), record.values)
+        slot = Span(layout.slot_begin(record.time), record.time)
+        return corrections.late(slot, record.values, late_price.spans_of(record.texts[0]))
 
     def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
         if not self._since < time <= self._until and published is not None:
@@ -76,6 +85,11 @@ class Repricing(Pricing):
             # The mean over a change is of this interval alone.
             self._last_terms = (terms, begin, until) if begin <= time - 1 < until else (None, 0, 0)
         return terms
+
+
+def hour_before(time: int) -> Span:
+    """Return the hour that ends at a time, to which energy of an unknown time is booked, UTC ns."""
+    return Span(time - 3600 * NS, time)
 
 
 def published_terms(published: Record) -> GridTerms:

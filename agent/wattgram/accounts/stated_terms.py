@@ -41,7 +41,7 @@ TERMS_TEXTS = ("config_digest", "factor_digest", "program", "config", "factors")
 class StatedTerms:
     """Canonical JSON texts of the terms of a site's results.
 
-    config: the effective configuration without secrets, and under `accounts` the structure that it gives the accounts.
+    config: the effective configuration without secrets, and under `structure` the structure that it gives the accounts.
     factors: official and residual factors of the zone, factors of mixes, of fuels, and of each channel's production.
     digests: the texts `factor_digest` and `config_digest` of an emission record.
     """
@@ -61,8 +61,8 @@ class StatedTerms:
         terminals: Sequence[int],
     ) -> StatedTerms:
         """Return the terms of a configured site; the arguments after `config` as in `books.Layout`."""
-        accounts = account_terms(config.grid.method, channels, parts, columns, terminals)
-        settings: dict[str, Plain] = {**effective(config), "accounts": accounts}
+        structure = account_terms(config.grid.method, channels, parts, columns, terminals)
+        settings: dict[str, Plain] = {**effective(config), "structure": structure}
         text, factors = canonical(settings), canonical(factor_terms(config, channels))
         return cls(text, factors, (digest(factors), digest(text)))
 

@@ -21,9 +21,10 @@ Kind = Literal[
     "signal",
     "day",
     "configuration",
+    "withheld",
 ]
 
-INTERNAL_KINDS: tuple[Kind, ...] = ("instant", "late", "signal", "day", "checkpoint", "configuration")
+INTERNAL_KINDS: tuple[Kind, ...] = ("instant", "late", "signal", "day", "checkpoint", "configuration", "withheld")
 """Kinds that no sink gets: the input of the accounts, so that a replay can compute results again, the day book, and the
 terms of the results."""
 
@@ -44,7 +45,7 @@ WINDOWS = ("15m", "1h", "1d", "1mo")
 ALL_WINDOWS = ("tick", *WINDOWS)
 """Windows of `emission` records that a replay computes."""
 
-REPLAY_KINDS: tuple[Kind, ...] = ("instant", "late", "checkpoint", "emission")
+REPLAY_KINDS: tuple[Kind, ...] = ("instant", "withheld", "late", "checkpoint", "emission")
 """Kinds that a replay reads."""
 
 _LASTING_TAGS = frozenset((("window", "1d"), ("window", "1mo")))

@@ -68,6 +68,10 @@ COMMANDS: Mapping[str, CommandEntry] = {
         "wattgram.commands.explain_result",
         "print how one result was computed, from the registers to the number, with arithmetic for a calculator",
     ),
+    "correct": CommandEntry(
+        "wattgram.commands.correct",
+        "correct wrong values of the past, such as a wrong CT ratio, after showing what changes",
+    ),
     "export": CommandEntry(
         "wattgram.commands.export",
         "write readings and results of the stored history as CSV, Parquet or line protocol",

@@ -114,6 +114,7 @@ def _time(text: str | None) -> int | None:
 
 def _table(result: VerificationResult) -> str:
     from wattgram.evidence.verification.sealed_records import NEWLY_SET
+    from wattgram.formats.tables import printable
 
     lines = [
         f"records compared      {result.records:,}",
@@ -135,7 +136,8 @@ def _table(result: VerificationResult) -> str:
     lines += [f"not in these files    {name}" for name in sorted(result.absent)]
     lines += [f"not sealed            {count:,} records {kind}" for kind, count in result.not_sealed_kinds.items()]
     if result.ok:
-        return "\n".join([*lines, "result                all values are as sealed"])
-    lines.append(f"result                {result.found:,} findings; the first:")
-    lines += [f"  {finding.what}: {finding.detail}" for finding in result.findings[:SHOWN_FINDINGS]]
-    return "\n".join(lines)
+        lines.append("result                all values are as sealed")
+    else:
+        lines.append(f"result                {result.found:,} findings; the first:")
+        lines += [f"  {finding.what}: {finding.detail}" for finding in result.findings[:SHOWN_FINDINGS]]
+    return "\n".join(map(printable, lines))

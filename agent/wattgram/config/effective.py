@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import lru_cache
 
 from wattgram_drivers.device import Device
@@ -14,6 +15,9 @@ from .role_keys import KEYS
 
 FLATTENED = ("battery", "emission")
 """Settings of a device that are grouped in the program, and keys of [[device]] in the file."""
+
+OTHER_FIELDS = ("grid", "devices", "sinks", "maps")
+"""Fields of a configuration that are no table of their name: the maps are named by their digests."""
 
 OF_ROLES = {"stated": ("battery",), "heat": ("chp",)}
 """Roles of settings that are no keys: whether an efficiency is configured, and the heat of a CHP."""
@@ -28,17 +32,14 @@ def effective(config: Config) -> dict[str, Plain]:
     """
     grid = _table(config.grid)
     grid |= {"source": grid.pop("sources"), "factor_g_per_kwh": grid.pop("factor")}
-    found: dict[str, Plain] = {
-        "site": plain(config.site),
+    tables = {item.name: getattr(config, item.name) for item in fields(config) if item.name not in OTHER_FIELDS}
+    found: dict[str, Plain] = {name: plain(settings) for name, settings in tables.items()}
+    found |= {name: plain(settings) for name, settings in config.sinks.items()}
+    return found | {
         "grid": grid,
         "device": {device.name: _device(device) for device in config.devices},
         "device_order": [device.name for device in config.devices],
-        "spool": plain(config.spool),
-        "mqtt": plain(config.mqtt),
-        "http": plain(config.http),
-        "goals": plain(config.goals),
     }
-    return found | {name: plain(settings) for name, settings in config.sinks.items()}
 
 
 def _device(device: DeviceConfig) -> dict[str, Plain]:

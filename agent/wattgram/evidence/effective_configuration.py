@@ -25,6 +25,9 @@ MOST_SETTING = 300
 
 _LOGIN = re.compile(r"//[^/@\s]*@")
 
+_QUERY = re.compile(r"(?<=//)([^?#\s]*)[?#]\S*")
+"""Address with a query, which may contain a token."""
+
 _PROGRAM_FILES = (".py", ".so", ".toml", ".csv", ".json")
 
 
@@ -65,7 +68,7 @@ def _collect(name: str, value: object, found: dict[str, str]) -> None:
     if value is None or value == "":
         return
     if isinstance(value, Device):
-        found[name] = f"sha256:{_sha256(_canonical_repr(value))}"
+        found[f"{name.rpartition('.')[0]}.map"] = f"sha256:{_sha256(_canonical_repr(value))}"
     elif is_dataclass(value):
         for each in fields(value):
             if each.repr:
@@ -79,7 +82,7 @@ def _collect(name: str, value: object, found: dict[str, str]) -> None:
         _collect_all(name, value, found)
     else:
         text = value.key if isinstance(value, ZoneInfo) else value.hex() if isinstance(value, bytes) else str(value)
-        text = sealed_text(_LOGIN.sub("//", text))
+        text = sealed_text(_QUERY.sub(lambda found: f"{found[1]}?sha256:{_sha256(found[0])}", _LOGIN.sub("//", text)))
         found[name] = text if len(text) <= MOST_SETTING else f"sha256:{_sha256(text)}"
 
 

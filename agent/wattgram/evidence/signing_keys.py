@@ -43,6 +43,9 @@ def write_key(path: Path, key: SignerKey) -> None:
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         os.write(handle, f"{key.text}\n".encode())
+        if os.geteuid() == 0:  # a command of root makes a key for the daemon's user
+            owner = path.parent.stat()
+            os.fchown(handle, owner.st_uid, owner.st_gid)
         os.fsync(handle)
     finally:
         os.close(handle)
@@ -88,16 +91,15 @@ class SigningKeys:
         self.old = read_key(folder / OLD_KEY_FILE)
         self._replaceable = file is None
 
-    def rotate(self) -> bool:
-        """Replace the present key by the next key, if there is one; return whether that happened."""
+    def rotate(self) -> None:
+        """Replace the present key by the next key, if there is one."""
         coming = read_key(self._folder / NEXT_KEY_FILE) if self._replaceable else None
         if coming is None:
-            return False
+            return
         (self._folder / KEY_FILE).rename(self._folder / OLD_KEY_FILE)
         (self._folder / NEXT_KEY_FILE).rename(self._folder / KEY_FILE)
         sync_folder(self._folder)
         self.old, self.present = self.present, coming
-        return True
 
     def forget_old(self) -> None:
         """Delete the replaced key."""

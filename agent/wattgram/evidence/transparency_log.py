@@ -100,9 +100,11 @@ class TransparencyLog:
         digests: Mapping[str, object] | None = None,
     ) -> str:
         """Write the added entries, and return the checkpoint of the log with them. OSError: open the log again."""
-        rotated = self._keys.rotate()
+        self._keys.rotate()
+        vkey = self._signers()[0].verifier.text
+        rotated = bool(self.state.vkey) and vkey != self.state.vkey
         if rotated:
-            self.add("key", cursor.open, [{"vkey": self._signers()[0].verifier.text, "before": self.state.vkey}])
+            self.add("key", cursor.open, [{"vkey": vkey, "before": self.state.vkey}])
         both_until = now + round(BOTH_KEYS * NS) if rotated else self.state.both_until
         if self._keys.old is not None and now > both_until:
             self._keys.forget_old()
@@ -115,7 +117,7 @@ class TransparencyLog:
             self.state,
             size=head.size,
             note=note,
-            vkey=signers[0].verifier.text,
+            vkey=vkey,
             cursor=cursor,
             configuration=self.state.configuration if configuration is None else configuration,
             digests=self.state.digests if digests is None else digests,

@@ -43,7 +43,7 @@ ROW_ENDINGS = {
     " carbon": "g",
     "_intensity": "g/kWh",
 }
-"""Units of the numbers of `instant` and `late` records, by name and by ending."""
+"""Units of the numbers of `instant`, `late` and `withheld` records, by name and by ending."""
 
 DAY_UNITS = {
     "energy": "Wh",
@@ -66,7 +66,7 @@ SIGNAL_UNITS = {"intensity": "g/kWh", "raw": "g/kWh"}
 
 _UNITS: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
     **dict.fromkeys(("emission", "gateway"), (COLUMN_UNITS, ENDINGS)),
-    **dict.fromkeys(("instant", "late"), (ROW_UNITS, ROW_ENDINGS)),
+    **dict.fromkeys(("instant", "late", "withheld"), (ROW_UNITS, ROW_ENDINGS)),
     "day": (DAY_UNITS, {}),
     "signal": (SIGNAL_UNITS, {}),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import isfinite, isnan, nan
 from typing import NamedTuple
 
-from wattgram.accounts.books import LEADING_COLUMNS
+from wattgram.accounts.row_layout import LEADING_COLUMNS
 from wattgram.base.record import Record
 
 from .derivation import num

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from wattgram.base.record import Kind, Record, Series
+from wattgram.config.correction_table import named
 from wattgram.config.load import Config
 from wattgram.store.history import MAX_TIME, History
 
@@ -48,6 +49,10 @@ class DerivationInputs:
         if self._terms is None:
             self._terms = self._stored(OF_TERMS, lambda series: True, 0, MAX_TIME)
         return terms_of(record, self._terms)
+
+    def corrections(self, begin: int, end: int) -> str:
+        """Return the corrections of the past of a time, UTC ns, by the present configuration; "" for none."""
+        return named(tuple(each for each in self.config.corrections if not each.removed), begin, end)
 
     def times(self, window: str) -> tuple[int, int] | None:
         """Return the times of the first and the last stored record of a window, UTC ns; None if there is none."""

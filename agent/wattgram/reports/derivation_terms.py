@@ -67,7 +67,7 @@ def terms_of(record: Record, stored: Iterable[Record]) -> RecordTerms | None:
 
 
 def _parsed(config: Mapping[str, Any], factors: Mapping[str, Any], program: str) -> RecordTerms:
-    accounts = config["accounts"]
+    accounts = config["structure"]
     channels = tuple(
         ChannelTerms(
             str(channel["name"]),

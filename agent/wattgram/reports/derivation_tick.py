@@ -34,18 +34,22 @@ from .derivation_terms import RecordTerms
 SHOWN_READINGS = 6
 """Most readings of a device in a derivation: the first and the last ones of the interval."""
 
+CORRECTED = "and the results are those of corrections of the past"
+
 
 def tick_steps(inputs: DerivationInputs, tick: Record, terms: RecordTerms | None) -> Iterator[DerivationStep]:
     """Yield the steps of a tick. terms: of the record, None if they are not stored."""
     fields = fields_of(tick)
     row = row_at(inputs, tick.time, terms)
-    if terms is None or row is None:
+    begin = tick.time - round(row.seconds * NS) if row is not None else tick.time - 1
+    if corrections := inputs.corrections(begin, tick.time):
+        yield DerivationStep("inputs", (f"not recomputed: rows and readings are as read, {CORRECTED}: {corrections}",))
+    elif terms is None or row is None:
         missing = "the configuration record of its digests" if terms is None else "its row of kind instant"
         yield DerivationStep(
             "inputs", (f"not recomputed: {missing} is not stored; the identities of the record follow",)
         )
     else:
-        begin = tick.time - round(row.seconds * NS)
         before = row_at(inputs, begin, terms) if row.seconds > 0.0 else None
         yield _readings(inputs, terms, begin, tick.time)
         energies = channel_energies(row, before, terms)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from math import isfinite, nan
 
-from wattgram.accounts.books import LEADING_COLUMNS
 from wattgram.accounts.late_price import spans_of
+from wattgram.accounts.row_layout import LEADING_COLUMNS
 from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record
@@ -29,7 +29,7 @@ from .derivation_flows import (
 )
 from .derivation_inputs import DerivationInputs
 from .derivation_terms import RecordTerms
-from .derivation_tick import fields_of, identity_step, price_step, ratio_lines
+from .derivation_tick import CORRECTED, fields_of, identity_step, price_step, ratio_lines
 
 PARTS = {"15m": "tick", "1h": "15m", "1d": "1h", "1mo": "1d"}
 """Records that a window is derived from."""
@@ -83,6 +83,7 @@ class WindowParts:
         self.late = [row for row in late if self.of_ticks or "slot" not in dict(row.series.tags)]
         rows = inputs.instants(since - MOST_TICK * NS, until) if self.of_ticks else []
         self.rows = {row.time: row for row in rows}
+        self.corrections = inputs.corrections(self.begin, self.end)
         self._open: dict[int, IntervalFlows | None] = {}
 
     @property
@@ -99,7 +100,7 @@ class WindowParts:
     def row(self, tick: Record) -> StoredRow | None:
         """Return the row of a tick; None if it is not stored or of other channels."""
         terms = self.inputs.terms(tick) or self.terms
-        record = self.rows.get(tick.time)
+        record = None if self.corrections else self.rows.get(tick.time)
         return None if record is None or terms is None or not _fits(record, terms) else StoredRow(record, terms)
 
     def open_flows(self, tick: Record) -> IntervalFlows | None:
@@ -129,7 +130,13 @@ def window_steps(
     yield _table(found)
     yield price_step(record, fields)
     more: Mapping[str, float] = {}
-    if found.late and terms is not None:
+    if found.corrections:
+        note = f"the rows are as read, {CORRECTED}: {found.corrections}; ticks with a load are summed as published"
+        yield DerivationStep("corrections of the past", (note,))
+    if found.late and found.corrections:
+        yield DerivationStep("late energy", ("not recomputed, because of the corrections",))
+        more = dict.fromkeys(ADDED, nan)
+    elif found.late and terms is not None:
         steps, more = _late_steps(found, terms)
         yield from steps
     elif found.late:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wattgram.accounts.books import LEADING_COLUMNS
+from wattgram.accounts.row_layout import LEADING_COLUMNS
 from wattgram.base.record import Record, Series
 
-ROW_KINDS = ("instant", "late")
+ROW_KINDS = ("instant", "late", "withheld")
 """Kinds whose stored field names are device names, which may be those of other columns."""
 
 RATE, LATE_CARBON = " carbon rate", " carbon"
-"""Endings of the column `carbon` in both kinds: g/h of an interval, and g of late energy."""
+"""Endings of the column `carbon`: g/h of an interval, and g of late energy."""
 
 RENAMED = {"official": "official_intensity", "captured": "captured_mass"}
 """Columns that a result has by another name, or in another unit by the same name: kg here, g there."""
@@ -47,6 +47,6 @@ class ExportedNames:
 def _named(kind: str, field: str) -> str:
     if field in RENAMED:
         return RENAMED[field]
-    if kind == "instant" and field.endswith(" carbon"):
+    if kind != "late" and field.endswith(" carbon"):
         return field.removesuffix(" carbon") + RATE
     return field

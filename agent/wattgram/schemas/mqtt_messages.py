@@ -9,6 +9,7 @@ from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.accounts.books import EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.accounts.correction_names import CORRECTION_TEXT
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
 from wattgram.accounts.stated_terms import EMISSION_TEXTS
 from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
@@ -178,6 +179,11 @@ def _window() -> Schema:
             "enum": ["stated", "assumed"],
             "description": "stated: the configuration states all limits of error that matter; assumed: some are "
             "typical ones. Absent without an uncertainty",
+        },
+        CORRECTION_TEXT: {
+            "type": "string",
+            "description": "Corrections of the past in the time of the window, such as incomer x 0.75; withdrawn: the "
+            "window was corrected before, and is no longer; absent without a correction",
         },
         "replayed": _REPLAYED,
     }

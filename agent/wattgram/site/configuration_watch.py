@@ -94,7 +94,7 @@ def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> Ite
             yield from ((name, *pair) for pair in _values(f"device.{name}", old_devices[name], devices[name]))
     # The structure of the accounts follows from the devices, which are compared.
     old_site, site = (
-        {key: value for key, value in terms.items() if key not in ("device", "accounts")} for terms in (before, now)
+        {key: value for key, value in terms.items() if key not in ("device", "structure")} for terms in (before, now)
     )
     exchanged = old_devices.keys() ^ devices.keys()
     if exchanged:

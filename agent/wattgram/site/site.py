@@ -11,6 +11,7 @@ from wattgram.accounts.account_stages import AccountStages
 from wattgram.accounts.books import Books
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
+from wattgram.accounts.row_corrections import RowCorrections
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import Clock
 from wattgram.base.occurrence import Occurrence, of_device
@@ -60,7 +61,7 @@ class Site:
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self.instants = Instants(config, layout, self.sources, self.grid)
         self._presence = DevicePresence(self.sources, self.instants.is_asleep)
-        self._flows = FlowStages(config.site.tick, layout, self.instants, clock)
+        self._flows = FlowStages(config.site.tick, layout, self.instants, clock, RowCorrections(config, layout))
         self._accounts = AccountStages(books)
         self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
         self._results = ResultStages(self._accounts, self._days)

@@ -56,11 +56,11 @@ def replay_parts(
                 yield records, replay
                 records = []
         records.extend(replay.finish())
-        replay.counts.left_out = _left_out(past, replay, since, until)
+        replay.counts.left_out = instants_left_out(past, replay, since, until)
         yield records, replay
 
 
-def _left_out(past: StoredPast, replay: Replay, since: int, until: int) -> list[LeftOut]:
+def instants_left_out(past: StoredPast, replay: Replay, since: int, until: int) -> list[LeftOut]:
     """Return the instants of the period that a replay did not compute; without a look at each if all were computed."""
     computed = replay.computed
     if since >= until or (replay.begun <= since and not replay.skipped and past.instant_series() <= {computed.series}):

@@ -44,6 +44,10 @@ class History:
         """
         return _highest_revisions(self._records("emission", {"window": window}, since, until))
 
+    def revisions(self, window: str, since: int, until: int) -> Iterator[Record]:
+        """Yield all stored revisions of windows that start at `since` to before `until` (UTC ns), oldest first."""
+        return self._records("emission", {"window": window}, since, until)
+
     def days(self, since: int, until: int) -> Iterator[Record]:
         """Yield the day book's records of days that start at `since` to before `until` (UTC ns), oldest first."""
         with self._opened() as view:

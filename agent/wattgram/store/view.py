@@ -17,7 +17,10 @@ from .ring import PlacedBlock, Ring
 from .rows import ROW_COLUMNS, all_series, decoded, text
 from .small_tables import appended_before, rings_of, states_of
 
-RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
+RINGS: dict[str, tuple[Kind, ...]] = {
+    "readings": ("device", "emission", "gateway"),
+    "instants": ("instant", "withheld"),
+}
 """Rings and their kinds, except for records searched by key."""
 
 SENT_RINGS = ("readings",)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from wattgram.accounts.books import Layout
+from wattgram.accounts.row_layout import Layout
 from wattgram.accounts.stated_terms import StatedTerms
 from wattgram.base.canonical import digest
 from wattgram.delivery.configuration import read
@@ -126,7 +126,7 @@ def test_the_record_has_the_texts_and_their_digests_and_no_secret(tmp_path: Path
     settings = json.loads(str(found["config"]))
     assert settings["mqtt"]["password"] == "(secret)"
     assert settings["device"]["incomer"]["ratio"] == 60
-    assert settings["accounts"]["channels"][0] == {
+    assert settings["structure"]["channels"][0] == {
         "name": "incomer", "role": "grid", "group": "", "busbar": 0, "pool": 0, "terminal": -1
     }  # fmt: skip
     factors = json.loads(str(found["factors"]))

@@ -13,6 +13,8 @@ from wattgram.config.accuracy_keys import CURRENT_CLASSES, METER_CLASSES, Accura
 from wattgram_drivers import catalogue
 from wattgram_ext.perturb import Perturbed
 
+from tests.support.pages import broken_links, failed_examples
+from tests.support.servers import ROOT
 from tests.support.uncertain_sites import (
     QUARTER,
     START,
@@ -43,6 +45,12 @@ def changed(power: float, *parts: tuple[float, float]) -> float:
     result = Perturbed(4, 1, 1, meters=[(0, parts)]).powers(struct.pack("d", power))
     number: float = struct.unpack("d", result)[0]
     return number - power
+
+
+def test_the_examples_of_the_page_hold() -> None:
+    page = ROOT / "docs/uncertainty.md"
+    assert failed_examples(page) == 0
+    assert broken_links(page) == []
 
 
 def test_a_load_between_pv_and_export_is_as_unsure_as_both() -> None:

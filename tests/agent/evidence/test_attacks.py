@@ -96,7 +96,8 @@ def test_one_changed_digit_is_found(site: SealedSite, tmp_path: Path, kind: str,
 
 
 def is_a(names: list[str], row: list[str], kind: str) -> bool:
-    words = [row[names.index("kind")], row[names.index("device")] or row[names.index("window")]]
+    named = dict(zip(names, row, strict=True))
+    words = [named["kind"], named.get("device") or named.get("window", "")]
     return " ".join(words[: len(kind.split())]) == kind
 
 
@@ -148,6 +149,64 @@ def test_an_invented_record_is_not_sealed(site: SealedSite, tmp_path: Path) -> N
     invented[0] = "2026-11-02T07:00:00.000Z"
     found = findings(site, written(tmp_path, [*rows, invented]), "--log", site.log)
     assert [each.partition(":")[0] for each in found] == ["record not sealed"]
+
+
+def test_a_text_of_a_file_reaches_no_terminal_unescaped(site: SealedSite, tmp_path: Path) -> None:
+    rows = lines_of(site.export("csv", "--window", "15m"))
+    rows[1][rows[0].index("grid_source")] = "\x1b[31mtable"
+    ended = site.verify(written(tmp_path, rows), "--log", site.log)
+    assert (ended.code, "\x1b" in ended.out) == (1, False)
+
+
+def test_a_window_that_ends_after_the_compared_period_is_not_missing(site: SealedSite, tmp_path: Path) -> None:
+    rows = lines_of(site.export("csv", "--window", "15m,1h"))
+    kept = [row for row in rows if not is_a(rows[0], row, "emission 1h")][:3]
+    hour = next(row for row in rows if is_a(rows[0], row, "emission 1h"))
+    assert findings(site, written(tmp_path, [*kept, hour]), "--log", site.log, "--to", "2026-11-02T00:30:00Z") == []
+    assert findings(site, written(tmp_path, kept), "--log", site.log, "--to", "2026-11-02T00:30:00Z") == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"time,local_time,kind\n",
+        b"\x1f\x8b\x00\x01",
+        b"PAR1 no parquet",
+        b"PAR1 no parquet either PAR1",
+        b"no line protocol\n",
+        b"time,x\n",
+        b"\xff\xfe\xfd\xfc\n",
+        b'time,local_time,kind\n"',
+        b"emission,site=works x=1 99999999999999999999\n",
+    ],
+)
+def test_a_file_that_is_no_export_is_an_error_or_empty(site: SealedSite, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    ended = site.verify(str(path), "--log", site.log)
+    assert ended.code == (0 if content in (b"", b"time,local_time,kind\n") else 1)
+    assert "Traceback" not in ended.err
+    assert len(ended.err.splitlines()) == (ended.code and 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("none.csv", "--log", "LOG"), "no such file"),
+        (("--key", "x"), "found no log"),
+        (("--log", "LOG", "--to", "yesterday"), "as an end of the period"),
+        (("--log", "LOG", "--format", "xml"), "allowed: table, json"),
+    ],
+)
+def test_a_wrong_call_is_a_usage_error(site: SealedSite, arguments: tuple[str, ...], message: str) -> None:
+    ended = site.verify(*(site.log if argument == "LOG" else argument for argument in arguments))
+    assert (ended.code, message in ended.err) == (2, True)
+
+
+def test_a_wrong_key_is_a_usage_error(site: SealedSite) -> None:
+    ended = site.verify("--log", site.log, key="wattgram/works+00000000+AAAA")
+    assert (ended.code, "--key: found" in ended.err) == (2, True)
 
 
 def test_an_old_revision_is_named(site: SealedSite, tmp_path: Path) -> None:

@@ -30,9 +30,7 @@ async def run_until(path: Path, condition: Callable[[], object]) -> None:
     async with assembled(load(path), Clock(time.time_ns(), 20.0)) as parts:
         stop = asyncio.Event()
         running = asyncio.create_task(run(parts, stop))
-        async with asyncio.timeout(START):
-            while not await asyncio.to_thread(condition):
-                await asyncio.sleep(0.2)
+        await asyncio.to_thread(wait_for, condition, START, "a seal at the broker and in the database")
         stop.set()
         await running
 

@@ -133,7 +133,11 @@ def test_a_balance_has_every_number_with_its_unit() -> None:
     common = {"time", "window", *EMISSION_TEXTS, "replayed", *OUTPUTS, *EXTRA_FIELDS}
     tick, window = (SCHEMAS[f"mqtt/{name}.json"]["properties"] for name in ("emission", "emission-window"))
     assert tick.keys() == common
-    assert window.keys() == common | set(DETAILS) | set(WINDOW_FIELDS) | {*UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT}
+    assert window.keys() == common | set(DETAILS) | set(WINDOW_FIELDS) | {
+        *UNCERTAINTY_FIELDS,
+        UNCERTAINTY_TEXT,
+        "correction",
+    }
     units = {
         name: unit("emission", name)
         for name in (*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *UNCERTAINTY_FIELDS, *EXTRA_FIELDS)

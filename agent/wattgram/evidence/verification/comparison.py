@@ -108,7 +108,8 @@ class Comparison:
             begin = 0 if self._first is None else self._first // QUARTER_MS * QUARTER_MS
         end = MAX_MS if self._period.end is None else self._period.end
         for (key, time), versions in self._sealed.records.items():
-            if begin <= time < end and self._is_expected(key, 1):
+            is_within = begin <= time < end and (versions[0].quarter + 1) * QUARTER_MS <= end
+            if is_within and self._is_expected(key, 1):
                 self._check_missing(key, time, versions)
         quarters = {*self._sealed.series, *self._closed}
         for key, quarter in sorted(quarters, key=lambda each: each[1]):
@@ -123,7 +124,8 @@ class Comparison:
         seen = self._found.setdefault((key, row.time), [])
         versions = self._sealed.records.get((key, row.time))
         if versions is None:
-            self._result.add("record not sealed", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
+            hint = " (after the last sealed quarter; see --to)" if self._is_after_log(row.time) else ""
+            self._result.add("record not sealed", f"{row.where}: {_name(key)} {_at(row.time)}{hint}", row.time)
             return
         if key[0] == "emission" and digest in seen:
             return  # the same window in two files
@@ -180,7 +182,8 @@ class Comparison:
         where = f"{_name(key)} {_at(begin)}"
         if sealed is None:
             count = exported.digest.count if exported else 0
-            self._result.add("record not sealed", f"{where}: {count} records of this quarter", begin)
+            hint = " (after the last sealed quarter; see --to)" if self._is_after_log(begin) else ""
+            self._result.add("record not sealed", f"{where}: {count} records of this quarter{hint}", begin)
         elif exported is None:
             self._result.add("record missing", f"{where}: {sealed[-1].digest.count} records of this quarter", begin)
         elif exported.digest.digest != sealed[-1].digest.digest:
@@ -208,6 +211,10 @@ class Comparison:
         if count < expected:
             place = versions[-1].place
             self._result.add("record missing", f"{_name(key)} {_at(time)}, sealed in entry {place.number}", time)
+
+    def _is_after_log(self, time: int) -> bool:
+        """Return whether a time, ms, is after the last sealed quarter."""
+        return time >= (max(self._sealed.quarters, default=-1) + 1) * QUARTER_MS
 
     def _is_expected(self, key: RowKey, count: int) -> bool:
         """Return whether the files should have the records of a series; if not, note the series."""

@@ -17,6 +17,9 @@ from wattgram.base.errors import HistoryError
 from wattgram.formats.csv_cells import FORMULA
 from wattgram.formats.export_columns import TAGS
 
+PARQUET = b"PAR1"
+"""First and last bytes of a Parquet file."""
+
 MOST_LINE = 1 << 20
 """Limit of a line, characters."""
 
@@ -52,7 +55,7 @@ def rows_of(path: Path) -> Iterator[ExportedRow]:
     with path.open("rb") as file:
         start = file.read(4)
     try:
-        if start == b"PAR1":
+        if start == PARQUET:
             yield from _parquet_rows(path)
             return
         with gzip.open(path, "rb") if start[:2] == b"\x1f\x8b" else path.open("rb") as raw:
@@ -151,6 +154,10 @@ def _parquet_rows(path: Path) -> Iterator[ExportedRow]:
         from arro3.io import read_parquet  # noqa: PLC0415 - as above
     except ModuleNotFoundError as error:
         raise HistoryError(f"{path}: Parquet needs the package arro3-io, which is not installed") from error
+    with path.open("rb") as file:
+        file.seek(-min(4, path.stat().st_size), io.SEEK_END)
+        if file.read() != PARQUET:
+            raise HistoryError(f"{path}: the end of a Parquet file is missing; is the file cut?")
     number = 0
     try:
         for batch in read_parquet(path):
@@ -169,7 +176,9 @@ def _parquet_rows(path: Path) -> Iterator[ExportedRow]:
                 yield _row(f"{path.name}: row {number}", kind, named, time, values)
     except HistoryError:
         raise
-    except Exception as error:
+    except BaseException as error:  # a panic of the library is no Exception, and its exceptions have no common type
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise HistoryError(f"{path}: not readable as Parquet: {error}") from error
 
 

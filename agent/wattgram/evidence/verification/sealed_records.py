@@ -30,9 +30,10 @@ class EntryPlace(NamedTuple):
 
 
 class SealedVersion(NamedTuple):
-    """A sealed record: place of the entry, revision, hash."""
+    """A sealed record: place and quarter of the entry, revision, hash."""
 
     place: EntryPlace
+    quarter: int
     revision: float
     digest: bytes
 
@@ -107,13 +108,13 @@ class SealedRecords:
             return
         time = sealed_time(row["time"])
         if "sha256" in row:
-            version = SealedVersion(place, 0.0, bytes.fromhex(row["sha256"]))
+            version = SealedVersion(place, quarter, 0.0, bytes.fromhex(row["sha256"]))
         else:
             fields = sealed_values(row)
             self.texts.setdefault(key, set()).update(name for name, value in fields.items() if isinstance(value, str))
             revision = fields.get("revision", 0.0)
             assert isinstance(revision, float)
-            version = SealedVersion(place, revision, record_hash(time, fields))
+            version = SealedVersion(place, quarter, revision, record_hash(time, fields))
         versions = self.records.setdefault((key, time), [])
         if not any(each.digest == version.digest and each.place.log != place.log for each in versions):
             versions.append(version)  # a log that follows a lost one seals some records once more
