@@ -58,6 +58,13 @@ class ConfigurationWatch:
         self._due = before != self._stated.settings
         return list(changes(before, self._stated.settings)) if self._due and isinstance(before, dict) else []
 
+    def unrecorded(self, time: int) -> list[Record]:
+        """Return the record of changed terms for a replay without a daemon, at a time, UTC ns.
+
+        The daemon tells the changes at its next start, and stores the record again.
+        """
+        return [self._stated.record(self._site, time)] if self._due else []
+
     def advance(self, time: int) -> list[Record]:
         """Return the record of changed terms at the first instant with them, UTC ns; its state is put beside it."""
         if not self._due:
