@@ -220,7 +220,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             base = running.page.get(timeout=30).rstrip("/")
             wanted = {
                 *("device/incomer", "emission", "emission/15m", "emission/1h", "emission/1d", "emission/1mo"),
-                *("event", "gateway", "goal/A12", "status"),
+                *("event", "gateway", "goal/A12", "seal", "status"),
             }
 
             def published() -> bool:
