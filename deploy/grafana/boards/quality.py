@@ -129,6 +129,7 @@ def quality(texts: Texts) -> Dashboard:
                     p.bars(
                         texts, "unaccounted", {"unaccounted": Query(q.points("unaccounted_energy", "1h"))}, p.WATT_HOUR
                     ),
+                    p.bars(texts, "estimated", {"estimated": Query(q.points("estimated_energy", "1h"))}, p.WATT_HOUR),
                     p.states(texts, "timeline", Query(timeline, alias="$tag_device", interval=MINUTE), mapping),
                     p.rows(
                         texts,
