@@ -10,26 +10,42 @@ REFERENCE_DAYS = (360, 270)
 DEMO_GOALS = """\
 [goals]
 nominal_voltage = "400 V"
+price = 62.36                 # CNY/t
+
+[goals.target]
+A03 = 36.0                    # %
+A13 = 60.0                    # %
+B02 = 1000.0                  # kWh
 
 [goals.baseline.A02]          # tCO2
 value = 450
 year = {before}
+yearly = -0.042
 
 [goals.baseline.A09]          # %
 value = 84
 year = {before}
+yearly = 0.02
 
 [goals.baseline.A17]          # tCO2/t
 value = 0.18
 year = {before}
+yearly = -0.03
 
 [goals.baseline.B04]          # tCO2
 value = 345
 year = {before}
+yearly = -0.042
 
 [goals.baseline.B07]          # %
 value = 40
 year = {before}
+yearly = -0.1
+
+[goals.baseline.B10]
+value = 1.0
+year = {before}
+yearly = -0.01
 
 [[goals.product]]
 name = "castings"
