@@ -19,7 +19,7 @@ from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
 from wattgram.simulation.machines import SitePart
 
-from .simulated_past import PAST_STEP, PastPeriod, SimulatedPast
+from .simulated_past import PAST_STEP, PastPeriod, SimulatedPast, simulated_event
 
 NICE = 10
 """Niceness of the process: the demonstration has priority."""
@@ -47,7 +47,7 @@ async def computed(config: Config, parts: Sequence[SitePart], period: PastPeriod
 
 
 def records_of(config: Config, parts: Sequence[SitePart], period: PastPeriod) -> list[Record]:
-    """Return the windows and days of a past, without ticks, instants and state."""
+    """Return the windows and days of a past, and the event about it; without ticks, instants and state."""
     # The first instant after a day closes it.
     past = SimulatedPast(config, parts, PastPeriod(period.begin, period.end + PAST_STEP * NS))
     records: dict[tuple[object, int], Record] = {}
@@ -56,7 +56,7 @@ def records_of(config: Config, parts: Sequence[SitePart], period: PastPeriod) ->
             wanted = record.series.kind in APPENDED and ("window", "tick") not in record.series.tags
             if wanted and record.time < period.end:
                 records[record.series, record.time] = record  # a day is written again each hour
-    return list(records.values())
+    return [*records.values(), simulated_event(config.site.name, period)]
 
 
 def main() -> int:

@@ -60,6 +60,13 @@ def past_period(now: int, days: float, config: Config) -> PastPeriod:
     return PastPeriod(instant(first, zone), end)
 
 
+def simulated_event(site: str, period: PastPeriod) -> Record:
+    """Return the event about a past, at its end."""
+    series = Series("event", (("site", site), ("device", "")), (), (), ("event", "detail", "severity"))
+    detail = f"{rfc3339(period.begin)} to {rfc3339(period.end)}: no device has measured this history"
+    return Record(series, period.end, b"", (SIMULATED, detail, "info"))
+
+
 def month_and_earlier(period: PastPeriod, zone: ZoneInfo) -> tuple[PastPeriod, PastPeriod | None]:
     """Return the part of a period in the local month of its end, and the part before, None for none."""
     first = window_start("1mo", period.end - 1, zone)
@@ -95,7 +102,8 @@ class SimulatedPast:
         end = min(window_end("1d", begin, self._config.site.timezone), self.period.end)
         kept = end > self._kept_from
         self._accounts.books.uncertainty.left_out = frozenset() if kept else frozenset(("15m", "1h"))
-        records = [self._accounts.checkpoint(begin)] if kept and begin < end else []
+        # A replay begins with a state just before the first stored instant.
+        records = [self._accounts.checkpoint(begin + PAST_STEP * NS - 1)] if kept and begin < end else []
         times = range(begin + PAST_STEP * NS, end + 1, PAST_STEP * NS)
         priced = self._accounts.pricing.advance(times, [self._step(time) for time in times])
         layout = self._accounts.books.layout
@@ -125,13 +133,7 @@ class SimulatedPast:
             DAYS: json.dumps(self._days.dump()).encode(),
             PUBLISHED: json.dumps(published).encode(),
         }
-        tags = (("site", self._config.site.name), ("device", ""))
-        event = Series("event", tags, (), (), ("event", "detail", "severity"))
-        detail = f"{rfc3339(self.period.begin)} to {rfc3339(self.reached)}: no device has measured this history"
-        return [
-            self._accounts.checkpoint(self.reached),
-            Record(event, self.reached, b"", (SIMULATED, detail, "info")),
-        ], state
+        return [self._accounts.checkpoint(self.reached), simulated_event(self._config.site.name, self.period)], state
 
     def _step(self, end: int) -> bytes:
         """Take a step of the factory, which ends at a time, UTC ns; return its row."""

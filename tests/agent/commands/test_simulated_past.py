@@ -16,7 +16,7 @@ import pytest
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import SpoolError
 from wattgram.base.period import instant
-from wattgram.base.record import Record
+from wattgram.base.record import ALL_WINDOWS, WINDOWS, Record
 from wattgram.commands import past_worker
 from wattgram.commands.past_files import create_past
 from wattgram.commands.progress import Progress
@@ -141,9 +141,9 @@ def test_the_time_before_the_month_is_computed_apart(tmp_path: Path) -> None:
     # One of each of the 12 devices, of the channel of a battery that roof-east could have, and of the site.
     assert kinds[("day", "")] == 2 * 14
     assert all(
-        last_days.begin <= record.time < last_days.end for record in records if record not in windows(records, "1mo")
+        last_days.begin <= record.time <= last_days.end for record in records if record not in windows(records, "1mo")
     )
-    assert not [kind for kind, window in kinds if kind == "instant" or window == "tick"]
+    assert set(kinds) == {("emission", window) for window in WINDOWS} | {("day", ""), ("event", "")}
 
 
 @pytest.mark.slow(2)
@@ -183,6 +183,12 @@ def test_the_command_writes_a_history_that_the_report_reads(tmp_path: Path) -> N
     assert re.search(r"simulated history from \S+ to \S+; `wattgram report -c site.toml` reads it", written.err)
     report = json.loads(called("report", "-c", "site.toml", "--format", "json", cwd=tmp_path).out)
     assert [row["coverage"] for row in report["rows"][:2]] == [1.0, 1.0]
+    assert [event["event"] for event in report["events"]] == [SIMULATED]
+    replayed = json.loads(called("replay", "-c", "site.toml", "--format", "json", cwd=tmp_path).out)
+    assert replayed["instants"] >= 2 * 96
+    assert {window: counts["changed"] for window, counts in replayed["windows"].items()} == dict.fromkeys(
+        ALL_WINDOWS, 0
+    )
     again = called("simulate", "-c", "site.toml", "--history", "2d", cwd=tmp_path)
     assert again.code == 1
     assert "found files" in again.err
