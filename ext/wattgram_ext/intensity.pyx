@@ -52,7 +52,7 @@ ROLES = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev"
 TERMINAL_ROLE = "terminal"
 GROUPS = ("industry", "power", "building", "transport")
 COLUMNS = (
-    "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends",
+    "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends", "residual",
 )
 OUTPUTS = (
     "load_power", "grid_import_power", "grid_export_power", "pv_power", "generation_power",
@@ -76,7 +76,7 @@ CLOSED = ("row", "window", *OUTPUTS, *DETAILS)
 
 
 cdef enum:               # as COLUMNS
-    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, BURNT, BIOGENIC, HEAT, ENDS
+    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, BURNT, BIOGENIC, HEAT, ENDS, RESIDUAL
     COLUMN_COUNT
 
 
@@ -185,7 +185,7 @@ cdef class Accounts:
         factors,
         *,
         str method not None="proportional",
-        double residual_factor=609.6,
+        double residual_factor=NAN,
         double charge_efficiency=0.95,
         double discharge_efficiency=0.95,
         int windows=0,
@@ -204,12 +204,14 @@ cdef class Accounts:
         busbars=None,
         pools=None,
         batteries=None,
+        upstream=None,
     ):
         cdef int i
         roles, factors = list(roles), list(factors)
         if method not in ("proportional", "local-first"):
             raise ValueError(f"method: {method!r}, expected proportional or local-first")
-        checked("residual_factor", residual_factor, 0, MOST_INTENSITY)
+        if not isnan(residual_factor):
+            checked("residual_factor", residual_factor, 0, MOST_INTENSITY)
         checked("windows", windows, 0, 1000)
         checked("rated_power", rated_power, 0, MOST_POWER)
         checked("register_step", register_step, 0, MOST_POWER)
@@ -242,6 +244,7 @@ cdef class Accounts:
             self.batteries[i] = battery_of(batteries[i], soc_time)
         self.header[0] = Header(MAGIC, VERSION, self.channels, windows, 2166136261, self.busbars, self.pools)
         self.set_channels(roles, factors, groups, busbars, pools)
+        self.set_upstream([0.0] * len(roles) if upstream is None else list(upstream))
         self.set_terminals(roles, [-1] * len(roles) if terminals is None else list(terminals), busbars)
         self.set_columns(columns)
 
@@ -252,6 +255,7 @@ cdef class Accounts:
         if self.sides != NULL:
             free(self.sides.order)
             free(self.sides.factor)
+            free(self.sides.upstream)
             free(self.sides.pools)
         free(self.contained)
         free(self.waiting.before)
@@ -269,6 +273,7 @@ cdef class Accounts:
         """Allocate the arrays of channels, busbars and pools, and the block of the state with its parts."""
         cdef int *order
         cdef double *factor
+        cdef double *upstream
         cdef BatteryGroup *groups
         cdef int i
         self.sides = <Channels *> calloc(self.busbars, sizeof(Channels))
@@ -277,6 +282,7 @@ cdef class Accounts:
         # one element more than needed: calloc(0) may return NULL
         order = self.sides.order = <int *> calloc(self.channels + 1, sizeof(int))
         factor = self.sides.factor = <double *> calloc(self.channels + 1, sizeof(double))
+        upstream = self.sides.upstream = <double *> calloc(self.channels + 1, sizeof(double))
         groups = self.sides.pools = <BatteryGroup *> calloc(self.pools, sizeof(BatteryGroup))
         self.batteries = <Battery *> calloc(self.pools, sizeof(Battery))
         self.contained = <Contained *> calloc(self.busbars, sizeof(Contained))
@@ -294,7 +300,7 @@ cdef class Accounts:
         )
         self.block = <char *> calloc(1, self.block_size)
         if (
-            order == NULL or factor == NULL or groups == NULL or self.batteries == NULL or self.lanes == NULL
+            order == NULL or factor == NULL or upstream == NULL or groups == NULL or self.batteries == NULL or self.lanes == NULL
             or self.draws == NULL or self.block == NULL or self.contained == NULL or self.terminals.members == NULL
             or self.terminals.powers == NULL or self.terminals.energies == NULL or self.waiting.before == NULL
             or self.waiting.lasted == NULL
@@ -315,6 +321,7 @@ cdef class Accounts:
             self.sides[i].count = self.channels
             self.sides[i].order = order
             self.sides[i].factor = factor
+            self.sides[i].upstream = upstream
             self.sides[i].pool_count = self.pools
             self.sides[i].pools = groups
             self.sides[i].before = <double *> (self.starts + self.windows)
@@ -353,6 +360,15 @@ cdef class Accounts:
             for i in range(self.channels):
                 self.header.roles = hashed(hashed(self.header.roles, busbars[i]), pools[i])
         self.set_order(kinds, busbars, pools)
+        return 0
+
+    cdef int set_upstream(self, list shares) except -1:
+        cdef int i
+        if len(shares) != self.channels:
+            raise ValueError(f"upstream: {len(shares)}, expected one a channel: {self.channels}")
+        for i in range(self.channels):
+            checked(f"channel {i}: upstream", shares[i], 0, 1)
+            self.sides.upstream[i] = shares[i]
         return 0
 
     cdef int set_terminals(self, list roles, list terminals, list busbars) except -1:
@@ -401,7 +417,7 @@ cdef class Accounts:
 
     cdef int set_columns(self, columns) except -1:
         cdef int column, i
-        sizes = (2 * self.channels, self.channels, self.pools, 1, 1, 1, 1, 1, 1, self.windows)
+        sizes = (2 * self.channels, self.channels, self.pools, 1, 1, 1, 1, 1, 1, self.windows, 1)
         self.width = HEAD + self.channels
         for column in range(COLUMN_COUNT):
             self.columns[column] = -1
@@ -444,6 +460,9 @@ cdef class Accounts:
         row.official = self.column(given, OFFICIAL) / WH_PER_KWH
         if not 0 <= row.official <= MOST_INTENSITY / WH_PER_KWH:
             row.official = row.grid if isnan(self.tariff.official) else self.tariff.official
+        row.residual = self.column(given, RESIDUAL) / WH_PER_KWH
+        if not 0 <= row.residual <= MOST_INTENSITY / WH_PER_KWH:
+            row.residual = self.tariff.residual
         row.certificates = self.column(given, CERTIFICATES)
         if not 0 <= row.certificates <= MOST_POWER * row.hours:
             row.certificates = 0
@@ -603,6 +622,7 @@ cdef class Accounts:
         cdef const Sums *hour = self.starts + self.hour if self.columns[CERTIFICATES] >= 0 else NULL
         cdef bint known, priced, kept
         cdef int i
+        self.mend_market(&row)
         self.move_flows(&row)
         for i in range(OUTPUT_COUNT):
             out[i] = NAN
@@ -662,6 +682,16 @@ cdef class Accounts:
         if moved.hidden:  # what a battery does is unknown, and so is the stock at this instant
             out[BATTERY_INTENSITY] = out[LOSS_ENERGY] = out[LOSS_EMISSION] = NAN
             out[STOCK_ENERGY] = out[STOCK_EMISSION] = NAN
+
+    cdef inline void mend_market(self, const Row *row) noexcept nogil:
+        """Start the market-based sum anew after a time with an unknown residual mix: running windows stay unknown."""
+        cdef int i
+        if isnan(row.residual) or not isnan(self.totals.high[SUM_SCOPE2_MARKET]):
+            return
+        self.totals.high[SUM_SCOPE2_MARKET] = self.totals.low[SUM_SCOPE2_MARKET] = 0
+        for i in range(self.windows):
+            self.starts[i].high[SUM_SCOPE2_MARKET] = NAN
+            self.starts[i].low[SUM_SCOPE2_MARKET] = 0
 
     cdef inline void move_flows(self, Row *row) noexcept nogil:
         """Write the flows of each busbar to its lane; terminals replace the channels of an unknown split."""
@@ -1170,6 +1200,12 @@ cdef class Accounts:
                 self.sides.before[i] = old[0]
                 old += 1
 
+    cdef bint is_unknown(self, int version, Py_ssize_t head, Py_ssize_t index, double number):
+        """Return whether a number of a state is a sum that may be unknown: of the market-based ledger."""
+        cdef Py_ssize_t place = head // <Py_ssize_t> sizeof(double) + index
+        place -= (<char *> self.totals - self.block) // <Py_ssize_t> sizeof(double)
+        return version == VERSION and isnan(number) and place >= 0 and place % SUM_COUNT == SUM_SCOPE2_MARKET
+
     def restore(self, bytes state not None):
         cdef Header *header = <Header *> PyBytes_AS_STRING(state)
         cdef const double *numbers
@@ -1198,7 +1234,9 @@ cdef class Accounts:
         numbers = <const double *> (PyBytes_AS_STRING(state) + head)
         size = (size - head) // <Py_ssize_t> sizeof(double) - self.channels_of(header.version)
         for i in range(size):
-            if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
+            if (not isfinite(numbers[i]) and not self.is_unknown(header.version, head, i, numbers[i])) or (
+                i < stock and numbers[i] < 0
+            ):
                 raise ValueError("state: damaged")
         memset(self.waiting.now, 0, sizeof(self.waiting.now))
         memset(self.waiting.before, 0, AMOUNT_COUNT * self.windows * sizeof(double))

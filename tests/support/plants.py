@@ -92,7 +92,7 @@ class Plant:
                 for device in devices
             )
         site = SiteConfig("works", ZoneInfo(timezone), tick, *(position or ()))
-        self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())
+        self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig("CN-CQ"))
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=sinks)
         self.sources = {device.name: Source(device, "works", self.clock.monotonic()) for device in devices}
         self.plan = make_plan(METER)

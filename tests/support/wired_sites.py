@@ -39,10 +39,15 @@ def device(name: str, role: str, driver: str = "eastron_sdm630", port: int = 502
     )
 
 
+def zoned(grid: str) -> str:
+    """Return the table [grid] with a zone."""
+    return (grid or "[grid]\n").replace("[grid]\n", '[grid]\nzone = "CN-CQ"\n')
+
+
 class WiredSite:
     """A site whose devices show what the test says, one reading of each with every tick.
 
-    grid: the table [grid]. keys: more lines of [site]. signals: of the grid, also of the future.
+    grid: the table [grid] without its zone. keys: more lines of [site]. signals: of the grid, also of the future.
     chains: the models that a SunSpec device serves, by its name.
     """
 
@@ -59,7 +64,7 @@ class WiredSite:
         chains: Mapping[str, ChainModels] | None = None,
     ) -> None:
         head = HEAD.format(tick).replace('"UTC"', f'"{timezone}"')
-        text = head + keys + grid + "".join(devices)
+        text = head + keys + zoned(grid) + "".join(devices)
         self.config: Config = read(text, folder / "site.toml", {})
         self.clock = Hands(start)
         self.records: list[Record] = []

@@ -48,7 +48,7 @@ EARLIER_SECONDS = 2.0
 LEADING_COLUMNS = 3
 """Columns before the powers: seconds, grid g/kWh, grid clean share."""
 
-EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
+EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "residual_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
 EMISSION_TEXTS = ("grid_source", "basis", "method")
@@ -155,27 +155,31 @@ class Layout:
 
 
 class GridTerms(NamedTuple):
-    """Grid signal at an instant, and the official intensity of the location-based ledger, g/kWh."""
+    """Grid signal at an instant, and the intensities of the location-based and the market-based ledger, g/kWh.
+
+    residual: of the residual mix, NaN for unknown.
+    """
 
     signal: Signal
     official: float
+    residual: float
 
 
 class Books:
-    """Accounts and running windows. `time` only selects the year of the residual mix.
+    """Accounts and running windows.
 
     layout: of the rows. era: how often the clock was set back behind published instants. The records of an earlier era
     are another site's to a replay, because they are in no order with the later ones.
     """
 
-    def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
+    def __init__(self, config: Config, ladder: Ladder, *, era: int = 0) -> None:
         self.layout = Layout.of(config)
         self.ladder = ladder
         self._zone = config.site.timezone
         self._method = config.grid.method
         layout = self.layout
         self._accounts = site_accounts.site_accounts(
-            config, layout.channels, layout.parts, layout.columns, layout.terminals, time
+            config, layout.channels, layout.parts, layout.columns, layout.terminals
         )
         self._battery_watches = [
             BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
@@ -183,7 +187,7 @@ class Books:
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in layout.channels])
-        self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
+        self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("5d", *(nan,) * 5), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
 
@@ -200,13 +204,13 @@ class Books:
         """Return the grid terms of the interval of `seconds` that ends at `time`, as known now (METHOD-SITE 9.5).
 
         The signal is the mean over the interval: a value from its end would price what flowed before. The official
-        factor is that of the interval's end, which belongs to the year before at New Year. Without an interval, the
-        terms are those of the instant.
+        factor and the residual mix are those of the interval's end, which belongs to the year before at New Year.
+        Without an interval, the terms are those of the instant.
         """
         if not seconds > 0.0:
-            return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
+            return GridTerms(self.ladder.at(time), *self.ladder.inventory(time))
         begin = interval_begin(time, seconds)
-        return GridTerms(self.ladder.mean(begin, time), self.ladder.official(time - 1).intensity)
+        return GridTerms(self.ladder.mean(begin, time), *self.ladder.inventory(time - 1))
 
     def advance(
         self,
@@ -229,14 +233,14 @@ class Books:
             ends = [window_end(window, start, self._zone) for window, start in self._starts.items()]
             until = min(*ends, *(time for time, _ in list(waiting)[:1]))
             end = max(begin + 1, bisect_right(times, until, begin))
-            results = self._accounts.step(rows[begin * size : end * size])
+            results = self._accounts.step(self._with_residuals(rows[begin * size : end * size], terms[begin:end]))
             for index in range(begin, end):
                 self._label = self._provenance(times[index], terms[index])
                 at = (index - begin) * ROW
                 yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
             while waiting and waiting[0][0] == times[end - 1]:
-                self._book_late(waiting.popleft()[1], WINDOWS)
+                self._book_late(*waiting.popleft(), WINDOWS)
             # Days and months are closed with the next instant, as their last quarter may end without an instant.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
@@ -244,11 +248,20 @@ class Books:
         """Book late energy of a slot that ended without an instant at its end."""
         yield from self._close(time - 1, WINDOWS)
         self._open(time - 1)
-        self._book_late(row, WINDOWS)
+        self._book_late(time, row, WINDOWS)
 
-    def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
-        """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
-        self._accounts.late(row)
+    def _with_residuals(self, rows: bytes, terms: Sequence[GridTerms]) -> bytes:
+        """Return rows for the accounts, each with its residual mix as the last number; stored rows are without."""
+        given, width = array("d", rows), len(self.layout.fields)
+        wide = array("d", bytes(8 * (width + 1) * len(terms)))
+        for index in range(width):
+            wide[index :: width + 1] = given[index::width]
+        wide[width :: width + 1] = array("d", [of_row.residual for of_row in terms])
+        return wide.tobytes()
+
+    def _book_late(self, time: int, row: bytes, windows: Sequence[str]) -> None:
+        """Book late energy up to a time; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
+        self._accounts.late(row + struct.pack("d", self.ladder.residual(time - 1)))
         self._estimated.add(row, 8 * (LEADING_COLUMNS + len(self.layout.channels)), windows)
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
@@ -257,7 +270,7 @@ class Books:
         yield from self._close(time, ("15m", "1h"))
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
-        self._book_late(self._without_waiting(row), TOTAL_WINDOWS)
+        self._book_late(time, self._without_waiting(row), TOTAL_WINDOWS)
         self._accounts.abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
@@ -339,7 +352,7 @@ class Books:
         try:
             fields = json.loads(head)
             starts = {window: int(fields["starts"][window]) for window in WINDOWS if window in fields["starts"]}
-            label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
+            label, texts = whole_label(bytes.fromhex(fields["label"][0])), tuple(map(str, fields["label"][1]))
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
         if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
@@ -397,13 +410,18 @@ class Books:
         age = signal.age(time)
         last_terms, extra, texts = self._last_extra
         if last_terms is not terms or age:
-            extra = struct.pack("4d", signal.clean_share, terms.official, signal.tier, age)
+            extra = struct.pack("5d", signal.clean_share, terms.official, terms.residual, signal.tier, age)
             texts = (signal.source, signal.basis, self._method)
             self._last_extra = (None if age else terms, extra, texts)
         return extra, texts
 
     def _record(self, window: str, time: int, row: bytes) -> Record:
         return Record(self._series[window], time, row + self._label[0] + bytes(8), self._label[1])
+
+
+def whole_label(label: bytes) -> bytes:
+    """Return the numbers of a stored label; an earlier version had no residual mix."""
+    return label[:16] + struct.pack("d", nan) + label[16:] if len(label) == 8 * (len(EXTRA_FIELDS) - 2) else label
 
 
 def seconds_of(row: bytes) -> float:

@@ -10,10 +10,11 @@ from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
 from wattgram.counters.metering import counters_of
-from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel
 from .account_parts import AccountParts
+
+RESIDUAL_COLUMN = "residual"
 
 
 def site_accounts(
@@ -22,22 +23,20 @@ def site_accounts(
     parts: AccountParts,
     columns: Sequence[str],
     terminals: Sequence[int],
-    time: int,
 ) -> Accounts:
     """Return the accounts of a site without any energy; the arguments after `config` as in `Layout`.
 
-    time: UTC ns; it only selects the year of the residual mix.
+    A row of the accounts has one more column than a stored row: the residual mix of its own year.
     """
     certificates = config.grid.certificates
     incomers = [device for device in channels if device.role == "grid"]
     rated_powers = [device.rated_power for device in incomers]
     return Accounts(
         [device.role for device in channels],
-        [fuel.factor(device, config.grid.basis) for device in channels],
+        [fuel.factor(device, config.grid) for device in channels],
         method=config.grid.method,
-        residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
         windows=len(WINDOWS),
-        columns=columns,
+        columns=(*columns, RESIDUAL_COLUMN),
         groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
         terminals=terminals,
         rated_power=sum(power for power in rated_powers if power) if all(rated_powers) else 0.0,
@@ -47,6 +46,7 @@ def site_accounts(
         busbars=parts.busbars,
         pools=parts.pool_indices,
         batteries=pools_of(parts),
+        upstream=[fuel.upstream_share(device, config.grid) for device in channels],
     )
 
 

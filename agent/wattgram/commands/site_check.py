@@ -21,6 +21,7 @@ from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from wattgram.config.load import Config
 from wattgram.grid.sources.source_settings import PeriodicSettings
 
+from .grid_notes import grid_notes
 from .live_twins import double_entries
 from .wiring_tree import hybrid_notes, wiring_lines
 
@@ -101,6 +102,9 @@ def check_plan(config: Config) -> CheckReport:
         for device in config.devices
         if device.unsuitable
     ]
+    if config.grid.excuse:
+        report.findings.append(config.grid.excuse)
+    report.notes += grid_notes(config)
     report.findings += double_entries(config.devices)
     report.findings += rated_findings(config)
     report.findings += [

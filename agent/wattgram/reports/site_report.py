@@ -16,11 +16,11 @@ from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, local_day, local_minute, spans, window_start
 from wattgram.base.record import WINDOWS, Record
 from wattgram.base.units import rfc3339
+from wattgram.config.grid_table import ladder
 from wattgram.config.load import Config
 from wattgram.formats.csv_cells import sheet
 from wattgram.formats.tables import printable, table
 from wattgram.formats.versions import factors
-from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
 
 LATE_SECONDS = 3600
@@ -112,7 +112,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         total=ledger.total,
         events=_event_summaries(history.events(whole.start, whole.end)),
         notes=tuple(notes),
-        residual=FactorTable.shipped().residual(grid.zone, whole.start),
+        residual=ladder(grid, zone).residual(whole.end - 1),
         versions=factors(),
     )
 

@@ -14,13 +14,12 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import Clock
 from wattgram.base.occurrence import Occurrence, of_device
 from wattgram.base.record import Record
+from wattgram.config import grid_table
 from wattgram.config.load import Config
 from wattgram.grid.feed import Feed
-from wattgram.grid.ladder import Ladder
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, ClockStatus
 from wattgram.timekeeping.timekeeper import Timekeeper
-from wattgram.timekeeping.wall_clock import EARLIEST
 
 from .device_presence import DevicePresence
 from .device_readings import DatedReading, LearnedJudgements
@@ -48,10 +47,10 @@ class Site:
         self.config, self.sources, self._clock = config, tuple(sources), clock
         self.readings = self.ticks = 0
         self.latest: Record | None = None  # emission of the last instant
-        self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
+        self.grid = grid_table.ladder(config.grid, config.site.timezone, feeds)
         self.timekeeper = Timekeeper(clock, clock_status or AlwaysSynchronised())
         self.events = SiteEvents(config.site.name, clock, self.timekeeper)
-        books = Books(config, self.grid, max(clock.time(), EARLIEST))
+        books = Books(config, self.grid)
         layout, nominal_voltage = books.layout, config.goals.nominal_voltage
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self.instants = Instants(config, layout, self.sources, self.grid)

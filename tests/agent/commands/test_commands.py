@@ -29,6 +29,7 @@ PRESENT = (
     "scan",
     "read",
     "drivers",
+    "zones",
     "simulate",
     "report",
     "goals",

@@ -71,7 +71,8 @@ def read(table: Table, terms: SourceTerms) -> SourceConfig | None:
         if level == "feed" and "mean_g_per_kwh" in table.data:
             table.mistake("mean_g_per_kwh", 'found with level "feed"; allowed: with level = "official"')
     table.done()
-    return SourceConfig(kind, settings, max_age or 0.0, level or "feed", mean, factors or settings.default_factors)
+    factors = factors or settings.default_factors or terms.factors
+    return SourceConfig(kind, settings, max_age or 0.0, level or "feed", mean, factors)
 
 
 def made(
