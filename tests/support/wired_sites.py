@@ -40,14 +40,17 @@ def device(name: str, role: str, driver: str = "eastron_sdm630", port: int = 502
 
 
 def zoned(grid: str) -> str:
-    """Return the table [grid] with a zone."""
+    """Return the table [grid] with a zone, by default CN-CQ."""
+    if "zone =" in grid:
+        return grid
     return (grid or "[grid]\n").replace("[grid]\n", '[grid]\nzone = "CN-CQ"\n')
 
 
 class WiredSite:
     """A site whose devices show what the test says, one reading of each with every tick.
 
-    grid: the table [grid] without its zone. keys: more lines of [site]. signals: of the grid, also of the future.
+    grid: the table [grid], by default with zone CN-CQ. keys: more lines of [site]. signals: of the grid, also of the
+    future.
     chains: the models that a SunSpec device serves, by its name.
     """
 

@@ -97,6 +97,10 @@ def near(word: str, factors: FactorTable) -> str:
     by_name = next((zone for name, zone in names.items() if name.startswith(plain) and len(plain) > 3), None)
     if by_name is None and (close := difflib.get_close_matches(plain, names, 1, 0.75)):
         by_name = names[close[0]]
+    if by_name is None and nation != word.upper():  # a part of a country: another part of it, or the whole
+        of_nation = [zone for zone in zones if zone.startswith(f"{nation}-")]
+        by_name = next(iter(difflib.get_close_matches(word.upper(), of_nation, 1, 0.5)), None)
+        by_name = nation if by_name is None and nation in zones else by_name
     # Two letters are similar to many others, and name another country.
     if by_name is None and len(word) > 2 and (close := difflib.get_close_matches(word.upper(), zones, 1, 0.5)):
         by_name = close[0]
