@@ -76,8 +76,8 @@ class Accounts:
     pools: index of each channel's pool, used for batteries, default 0. The batteries of a pool are on one busbar and
     are summed before the sign decides; each pool has a stock of its own. batteries: (charge_efficiency,
     discharge_efficiency, capacity, self_discharge, learning) of each pool, by default the arguments above.
-    upstream: share of each producer's carbon that is not of the combustion of its fuel, default 0: it is in the carbon of
-    the electricity, and not in scope1.
+    upstream: share of each producer's carbon that is not of the combustion of its fuel, default 0: it is in the carbon
+    of the electricity, and not in scope1.
     ValueError: the message names the invalid argument.
     """
 

@@ -371,7 +371,7 @@ def test_a_charger_is_transport_by_default() -> None:
 
 
 def contract(**settings: Any) -> Accounts:
-    settings = {"columns": ["certificates"], "windows": 2, "hour": 0, "residual_factor": 609.6} | settings
+    settings |= {"columns": ["certificates"], "windows": 2, "hour": 0, "residual_factor": 609.6}
     return Accounts(["grid", "pv"], [0, 0], **settings)
 
 
