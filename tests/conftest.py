@@ -19,20 +19,11 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import servers
+from tests.support.brokers import Broker, mosquitto
+from tests.support.certificates import Certificates, certificates
+from tests.support.databases import Influx, Victoria, WriteV2, influxdb, nginx_v2, victoria_metrics
 from tests.support.repeatable_examples import repeat_examples
 from tests.support.scheduling import arrange, scheduling
-from tests.support.servers import (
-    Broker,
-    Certificates,
-    Influx,
-    Victoria,
-    WriteV2,
-    certificates,
-    influxdb,
-    mosquitto,
-    nginx_v2,
-    victoria_metrics,
-)
 
 SERVERS = {"broker", "bucket", "influx_engine", "victoria", "stored"}
 BROWSERS = {"browser", "opened"}

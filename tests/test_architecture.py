@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import doctest
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pages import broken_links, failed_examples
 from tests.support.servers import ROOT
 
 FOLDER = ROOT / "docs/architecture"
@@ -90,12 +90,6 @@ def targets(node: ast.stmt) -> Iterator[str]:
             yield from (name.id for name in ast.walk(target) if isinstance(name, ast.Name))
 
 
-def anchors(page: str) -> set[str]:
-    """The fragments of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 def test_every_room_has_a_page_and_the_overview_links_every_page() -> None:
     assert ROOMS.keys() <= PAGES.keys()
     assert PAGES.keys() - {"README", "behaviours"} == ROOMS.keys()
@@ -146,19 +140,12 @@ def test_a_room_s_page_names_the_floor_below() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_to_a_file_and_a_heading(name: str) -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", PAGES[name]) if "://" not in link]
-    places = [link.partition("#") for link in links]
-    assert [place for place, _, _ in places if place and not (FOLDER / place).exists()] == []
-    assert [
-        (place, at) for place, _, at in places if at and at not in anchors(PAGES[place.removesuffix(".md") or name])
-    ] == []
+    assert broken_links(FOLDER / f"{name}.md") == []
 
 
 @pytest.mark.parametrize("name", [name for name, page in PAGES.items() if ">>> " in page])
 def test_an_example_in_python_prints_what_the_page_shows(name: str) -> None:
-    code = "\n".join(re.findall(r"^```python\n(.*?)^```", PAGES[name], re.MULTILINE | re.DOTALL))
-    test = doctest.DocTestParser().get_doctest(code, {}, name, f"{name}.md", 0)
-    assert doctest.DocTestRunner().run(test).failed == 0
+    assert failed_examples(FOLDER / f"{name}.md") == 0
 
 
 def test_the_behaviours_are_as_many_as_the_page_says() -> None:

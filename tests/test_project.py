@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import wattgram
 
-from tests.support.servers import Broker, Certificates, free_port, passwords, program, running, subscriber
+from tests.support.brokers import Broker, passwords, subscriber
+from tests.support.certificates import Certificates
+from tests.support.servers import free_port, program, running
 
 ROOT = Path(__file__).resolve().parents[1]
 MADE = {"build", "dist", "node_modules", "__pycache__"}  # by tools; .gitignore names them

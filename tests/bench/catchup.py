@@ -31,7 +31,8 @@ from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 from wattgram_ext.intensity import OUTPUTS
 
-from tests.support.servers import influxdb_v2, mosquitto, victoria_metrics
+from tests.support.brokers import mosquitto
+from tests.support.databases import influxdb_v2, victoria_metrics
 
 DEVICES, VALUES, INTERVAL = 50, 20, 5
 RATE = DEVICES / INTERVAL + 1

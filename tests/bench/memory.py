@@ -15,9 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.support.brokers import Broker, mosquitto
 from tests.support.command_runs import started
 from tests.support.running_site import configuration, one_device
-from tests.support.servers import Broker, free_port, mosquitto
+from tests.support.servers import free_port
 
 LIMIT = 40e6
 """Bytes."""

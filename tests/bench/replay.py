@@ -28,7 +28,7 @@ from wattgram.accounts.books import Books
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.grid_table import GridConfig
 from wattgram.grid.ladder import Ladder
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 from wattgram_ext.intensity import OUTPUTS, Accounts
 
 from tests.bench.tick import PlainC

@@ -14,9 +14,9 @@ from wattgram.base.record import Record
 from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
 from tests.support import week
+from tests.support.databases import Influx, influxdb_v2
 from tests.support.grafana_boards import Panel
 from tests.support.grafana_queries import Shown, expanded
-from tests.support.servers import Influx, influxdb_v2
 
 DATABASE = "energy"
 BATCH = 5000

@@ -15,7 +15,9 @@ from wattgram.delivery.configuration import load as load_config
 from wattgram.delivery.sinks.influx_sink import InfluxConfig
 
 from tests.support import grafana_boards
-from tests.support.servers import ROOT, Broker, Certificates, free_port, program, running, subscriber
+from tests.support.brokers import Broker, subscriber
+from tests.support.certificates import Certificates
+from tests.support.servers import ROOT, free_port, program, running
 
 DEPLOY = ROOT / "deploy"
 SCRIPTS = ("prepare", "start", "influxdb-init.sh")

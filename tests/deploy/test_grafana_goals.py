@@ -33,8 +33,8 @@ from wattgram.goals.round import Round
 from tests.deploy.conftest import DATABASE, Stored, shown, written
 from tests.deploy.test_grafana_alerts import firing
 from tests.support import grafana_boards, week
+from tests.support.databases import influxdb_v2
 from tests.support.grafana_boards import panel
-from tests.support.servers import influxdb_v2
 from tests.support.stored_history import held
 from tests.support.week import HOUR, MINUTE, SATURDAY, at
 

@@ -191,9 +191,9 @@ def test_a_unit_that_is_lost_in_the_middle_of_a_reading_loses_no_register(code: 
     class Leaving(Memory):
         present = False
 
-        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
-            self.illegal = set() if self.present or len(self.requests) < 2 else set(range(100))
-            return await super().read(unit, table, address, count)
+        def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+            self.illegal = set() if self.present or len(self.requests) <= 2 else set(range(100))
+            return super().answer(table, address, count)
 
     reader, bus = apart(0.5), Leaving(WORDS, code=code)
     first = read(reader, bus)
@@ -208,9 +208,9 @@ def test_a_unit_that_is_lost_in_the_middle_of_a_reading_loses_no_register(code: 
 @pytest.mark.parametrize("code", PASSING)
 def test_requests_that_were_split_because_a_unit_was_busy_are_whole_again_after_a_minute(code: int) -> None:
     class Busy(Memory):
-        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
+        def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
             self.illegal = {12} if busy and count > 1 else set()  # too busy for long answers
-            return await super().read(unit, table, address, count)
+            return super().answer(table, address, count)
 
     registers = tuple(
         Register(name, place, "holding", "u16") for name, place in zip(NAMES, (10, 11, 12, 20), strict=False)
@@ -254,8 +254,8 @@ def test_one_refusal_that_passes_costs_no_register() -> None:
     """The unit reports a failure of its own once, and answers the same request when it is repeated."""
 
     class Hiccup(Memory):
-        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
-            answered = await super().read(unit, table, address, count)
+        def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+            answered = super().answer(table, address, count)
             if address == 20 and self.requests.count((table, address, count)) == 1:
                 raise Refused("unit 1", 4)
             return answered
@@ -304,7 +304,7 @@ def test_a_unit_that_fails_as_a_whole_loses_no_register() -> None:
 
 def test_a_missing_answer_is_reported() -> None:
     class Silent(Memory):
-        async def read(self, *arguments: object, **more: object) -> bytes:
+        def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
             raise NoAnswer("unit 1: no answer in 1.0 s")
 
     with pytest.raises(NoAnswer):
@@ -315,10 +315,10 @@ def test_a_hole_learned_before_a_time_out_is_read_again() -> None:
     class Dying(Memory):
         alive = False
 
-        async def read(self, unit: int, table: Table, address: int, count: int, **more: Any) -> bytes:
+        def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
             if address >= 20 and not self.alive:
                 raise NoAnswer("unit 1")
-            return await super().read(unit, table, address, count)
+            return super().answer(table, address, count)
 
     registers = tuple(
         Register(name, address, "holding", "u16") for name, address in zip(NAMES[:4], (10, 11, 12, 20), strict=True)
@@ -335,8 +335,8 @@ def test_a_hole_learned_before_a_time_out_is_read_again() -> None:
 
 def test_an_answer_of_another_length_is_rejected() -> None:
     class Short(Memory):
-        async def read(self, *arguments: object, **more: object) -> bytes:
-            return b"\0\1"
+        def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+            return [1]
 
     with pytest.raises(BadAnswer, match="unit 1: 2 octets for 7 registers"):
         read(Reader(meter(DeviceLimits()), 1), Short({}))
@@ -362,21 +362,11 @@ class Slow(Memory):
         self.pace = pace
         self.mute = mute
 
-    async def read(
-        self,
-        unit: int,
-        table: Table,
-        address: int,
-        count: int,
-        *,
-        timeout: float = 1.0,  # noqa: ASYNC109 - the bus interface has it
-        delay: float = 0.0,
-        deadline: float | None = None,
-    ) -> bytes:
+    async def read(self, unit: int, table: Table, address: int, count: int, **options: Any) -> bytes:
         loop = asyncio.get_running_loop()
         answer = await super().read(unit, table, address, count)
-        ends = inf if deadline is None else deadline
-        pace = timeout if address in self.mute else self.pace
+        ends = inf if options["deadline"] is None else options["deadline"]
+        pace = options["timeout"] if address in self.mute else self.pace
         if address in self.mute or loop.time() + pace > ends:
             await asyncio.sleep(min(pace, ends - loop.time()))
             raise NoAnswer(f"unit {unit}")

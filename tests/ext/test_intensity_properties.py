@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, DETAILS, OUTPUTS, ROLES, Accounts
 
 from tests.support.intensity_sites import DRAWN, GRID, PRODUCERS, Site, details, ended, same, sites, unpack
-from tests.support.oracle import Instant
+from tests.support.oracle_parts import Instant
 
 pytestmark = pytest.mark.slow(1)
 

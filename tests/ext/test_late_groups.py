@@ -26,6 +26,15 @@ def late(accounts: Accounts, *energies: float, seconds: float = 0.0, unknown: Se
     accounts.late(struct.pack(f"{3 + 3 * channels}d", seconds, CHONGQING, nan, *powers, *energies))
 
 
+def silent_quarter() -> Accounts:
+    """Return accounts of 900 s with 24 kW of the grid. The PV is 0 for 300 s, then silent; the sub-meter is silent."""
+    accounts = metered("grid", "pv", "load", groups=["", "", "industry"])
+    step(accounts, 24e3, 0, nan, seconds=300, more=[2e3, 0.0, 0.0, nan, nan, nan])
+    step(accounts, 24e3, nan, nan, seconds=0, more=[nan] * 6)
+    step(accounts, 24e3, nan, nan, seconds=600, more=[4e3, 0.0, nan, nan, nan, nan])
+    return accounts
+
+
 def closes(accounts: Accounts) -> None:
     """Check that the groups and the rest are the load, in energy, carbon and own production."""
     window, found = unpack(accounts.window(0, QUARTER)), details(accounts)
@@ -64,11 +73,8 @@ def test_late_energy_of_a_sub_meter_has_the_mix_of_the_quarter_and_not_of_the_da
 
 
 def test_late_energy_of_a_sub_meter_with_that_of_pv_has_the_mix_of_the_whole_quarter() -> None:
-    # 300 s: 24 kW of the grid; 600 s: 24 kW of the grid, and 24 of PV that was silent as the meter: load 2 and 8 kWh
-    accounts = metered("grid", "pv", "load", groups=["", "", "industry"])
-    step(accounts, 24e3, 0, nan, seconds=300, more=[2e3, 0.0, 0.0, nan, nan, nan])
-    step(accounts, 24e3, nan, nan, seconds=0, more=[nan] * 6)
-    step(accounts, 24e3, nan, nan, seconds=600, more=[4e3, 0.0, nan, nan, nan, nan])
+    # the PV had 24 kW in the 600 s: load 2 and 8 kWh
+    accounts = silent_quarter()
     late(accounts, 0.0, 0.0, 4e3, nan, 5e3, 0.0, seconds=600)
     found = details(accounts)
     assert (found["industry_energy"], found["rest_energy"]) == pytest.approx((5e3, 5e3))
@@ -78,7 +84,7 @@ def test_late_energy_of_a_sub_meter_with_that_of_pv_has_the_mix_of_the_whole_qua
 
 
 def test_use_that_was_read_while_pv_was_silent_has_the_mix_of_that_time() -> None:
-    # as above, but the meter is silent in the first 300 s alone: 1 kWh late; then 3 kWh of 8
+    # the quarter above, but the meter is silent in the first 300 s alone: 1 kWh late; then 3 kWh of 8
     accounts = metered("grid", "pv", "load", groups=["", "", "industry"])
     step(accounts, 24e3, 0, nan, seconds=300, more=[2e3, 0.0, 0.0, nan, nan, nan])
     step(accounts, 24e3, nan, 18e3, seconds=0, more=[nan] * 6)
@@ -91,11 +97,8 @@ def test_use_that_was_read_while_pv_was_silent_has_the_mix_of_that_time() -> Non
 
 
 def test_late_energy_of_a_sub_meter_without_a_load_is_in_no_rest() -> None:
-    # 300 s with a load of 2 kWh, 600 s without the PV, that stays unknown; the meter was silent throughout: 6 kWh
-    accounts = metered("grid", "pv", "load", groups=["", "", "industry"])
-    step(accounts, 24e3, 0, nan, seconds=300, more=[2e3, 0.0, 0.0, nan, nan, nan])
-    step(accounts, 24e3, nan, nan, seconds=0, more=[nan] * 6)
-    step(accounts, 24e3, nan, nan, seconds=600, more=[4e3, 0.0, nan, nan, nan, nan])
+    # 300 s with a load of 2 kWh, 600 s without the PV, that stays unknown; the meter counted 6 kWh
+    accounts = silent_quarter()
     late(accounts, 0.0, 0.0, 0.0, nan, 6e3, 0.0, seconds=600, unknown=[1])
     window, found = unpack(accounts.window(0, QUARTER)), details(accounts)
     assert (window["load_energy"], window["emission"]) == pytest.approx((2e3, 2 * CHONGQING))

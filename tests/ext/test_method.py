@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
 
 from tests.support.intensity_sites import DRAWN
-from tests.support.method import (
+from tests.support.method import Method
+from tests.support.method_rows import (
     APART,
     FUELLED,
     METERED,
@@ -22,7 +23,6 @@ from tests.support.method import (
     NOISE,
     TWO_WAY,
     Interval,
-    Method,
     Parcel,
     Site,
     known_or_0,

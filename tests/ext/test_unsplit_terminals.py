@@ -6,6 +6,7 @@ The channels are an incomer, PV and battery of a hybrid, and its terminal; power
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from math import inf, isnan, nan
 
 import pytest
@@ -38,10 +39,11 @@ UNPRICED = (
 ROLES = ("grid", "pv", "battery", "terminal")
 
 
-def hybrid(*more: str, **settings: object) -> Accounts:
+def hybrid(*more: str, columns: Sequence[str] = (), groups: Sequence[str] | None = None) -> Accounts:
     """Return accounts of one hybrid, and of further channels."""
     roles = [*ROLES, *more]
-    return Accounts(roles, [0.0] * len(roles), terminals=[-1, 3, 3, -1, *[-1] * len(more)], windows=1, **settings)  # type: ignore[arg-type]  # settings of any type
+    terminals = [-1, 3, 3, -1, *[-1] * len(more)]
+    return Accounts(roles, [0.0] * len(roles), terminals=terminals, windows=1, columns=columns, groups=groups)
 
 
 def lacks(row: dict[str, float]) -> tuple[float, float]:

@@ -12,17 +12,9 @@ from typing import Protocol
 
 from tests.faults.meter import CHECKS, NS, SERIAL
 from tests.faults.truth import MS, Held, Numbers, Reading, Tick
-from tests.support.servers import (
-    Broker,
-    Influx,
-    ReceivedMessages,
-    Server,
-    Victoria,
-    WriteV2,
-    influxdb_v2,
-    subscriber,
-    victoria_metrics,
-)
+from tests.support.brokers import Broker, ReceivedMessages, subscriber
+from tests.support.databases import Influx, Victoria, WriteV2, influxdb_v2, victoria_metrics
+from tests.support.servers import Server
 
 SITE = "works"
 BUCKET, ORG, TOKEN = "energy", "plant", "t0ken"

@@ -14,8 +14,9 @@ from tests.faults.meter import MAP, NS, SIGNS, TIMEOUT, Meter, never
 from tests.faults.places import SITE, TOKEN, Database, Listener, influx, listener
 from tests.faults.pulse import pulse
 from tests.faults.truth import Life, Offsets, Truth, Verdict
+from tests.support.brokers import Broker, mosquitto
 from tests.support.running_site import Daemon, device, one_device
-from tests.support.servers import LOOPBACK, Broker, free_port, mosquitto, request, wait_for
+from tests.support.servers import LOOPBACK, free_port, request, wait_for
 
 TICK = NS // 2
 PATIENCE = 90.0

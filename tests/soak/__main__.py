@@ -19,9 +19,9 @@ from pathlib import Path
 
 from wattgram.formats.tables import table
 
+from tests.soak.processes import KEEP, SoakProcesses, processes
 from tests.soak.sample import FILES, MEASURES, OBJECTS, RESIDENT, STORED, TASKS, WAITING, Sample, sample
 from tests.soak.slope import FEWEST, judged
-from tests.soak.works import KEEP, Works, works
 from tests.support.servers import Server
 
 OUTAGE = 5.0
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="wattgram-soak-") as folder:
             say(f"starting a factory, mosquitto, VictoriaMetrics and the daemon in {folder}")
-            with works(Path(folder), datetime.now(UTC), settings.speed, settings.seed) as running:
+            with processes(Path(folder), datetime.now(UTC), settings.speed, settings.seed) as running:
                 try:
                     watch(running, settings, warm, samples)
                 except Ended as error:
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     return code or (1 if grown else 0)
 
 
-def watch(running: Works, settings: argparse.Namespace, warm: float, samples: list[Sample]) -> None:
+def watch(running: SoakProcesses, settings: argparse.Namespace, warm: float, samples: list[Sample]) -> None:
     """Take a sample once a period until the time is over; stop a server now and then."""
     begun = time.monotonic()
     look, outage, end = 0.0, OFTEN, 60.0 * settings.minutes
@@ -124,7 +124,7 @@ def watch(running: Works, settings: argparse.Namespace, warm: float, samples: li
             outage = now + (SELDOM if now > warm else OFTEN)
 
 
-def take(running: Works, now: float, minutes: float, samples: list[Sample]) -> None:
+def take(running: SoakProcesses, now: float, minutes: float, samples: list[Sample]) -> None:
     """Take a sample; Ended when the daemon has ended."""
     before = samples[-1] if samples else None
     try:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.soak.processes import tick
 from tests.soak.sample import MEASURES
 from tests.soak.slope import FEWEST, judged, rise, slope
-from tests.soak.works import tick
 from tests.support.servers import ROOT, START, wait_for
 
 MINUTE = 1 / 60

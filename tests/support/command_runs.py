@@ -37,6 +37,11 @@ def without_progress(err: str) -> str:
     return re.sub(r"^\d+ of \d+: .*\n", "", err, flags=re.MULTILINE)
 
 
+def row(table: str, first: str) -> list[str]:
+    """Return the cells of the row of a printed table that begins with `first`."""
+    return next(line for line in table.splitlines() if line.startswith(f"{first} ")).split()
+
+
 def wattgram(*arguments: str, cwd: Path | None = None) -> Ended:
     """Run a command to its end."""
     process = subprocess.run(

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
@@ -17,6 +18,18 @@ from wattgram.delivery.sinks.sink import Sink
 from wattgram.store.spool import Spool
 
 from tests.support.records import numbers, readings
+
+S = TypeVar("S", bound=Sink)
+
+
+@asynccontextmanager
+async def connected(sink: S) -> AsyncIterator[S]:
+    """Open a sink, and close the sink after the block, even where it cannot be opened."""
+    try:
+        await sink.open()
+        yield sink
+    finally:
+        await sink.close()
 
 
 class Leaping(Clock):

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wattgram_drivers import catalogue
@@ -20,9 +18,8 @@ from wattgram_drivers.device import Table
 from wattgram_drivers.driver_errors import Refused
 
 from tests.support.command_runs import called
-from tests.support.misbehaving_device import Behaviour, Request, Server, Slave, Step
+from tests.support.misbehaving_device import Request, Server, Step
 from tests.support.plausible_world import ROLES_BY_KIND, PlausibleDevice
-from tests.support.running_site import START, STOP
 from tests.support.served_images import ServedImages
 from tests.support.sunspec_chains import END, INVERTER, MARKER
 
@@ -125,27 +122,6 @@ def reading(url: str, driver: str, *options: str) -> Answered:
     return Answered(ended.code, printed.get("values", {}), printed.get("quality", ""), ended.err)
 
 
-@contextmanager
-def line(behaviour: Behaviour) -> Iterator[Slave]:
-    """A serial line on a pseudo-terminal, on a loop of its own."""
-    loop = asyncio.new_event_loop()
-    slave = Slave(behaviour)
-    thread = threading.Thread(target=loop.run_forever, name="line")
-    thread.start()
-
-    async def start() -> None:
-        await slave.start()
-
-    try:
-        asyncio.run_coroutine_threadsafe(start(), loop).result(START)
-        yield slave
-    finally:
-        asyncio.run_coroutine_threadsafe(slave.stop(), loop).result(STOP)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(STOP)
-        loop.close()
-
-
 @dataclass
 class GreetingServer(Server):
     """A server that sends these bytes as soon as a connection is open, before any request."""
@@ -155,19 +131,3 @@ class GreetingServer(Server):
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(self.greeting)
         await super()._serve(reader, writer)
-
-
-@contextmanager
-def serving(server: Server) -> Iterator[Server]:
-    """Serve on a loop of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="server")
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(server.start(), loop).result(START)
-        yield server
-    finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(STOP)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(STOP)
-        loop.close()

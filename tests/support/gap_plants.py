@@ -34,9 +34,12 @@ def run_until(plant: Plant, until: int, tick: float, powers: Mapping[str, float]
         plant.site.tick(plant.clock.now)
 
 
-async def opened(folder: Path, roles: Mapping[str, str], start: int, **more: Any) -> Plant:
-    """Return a plant with its spool open, as a process begins."""
+async def opened(
+    folder: Path, roles: Mapping[str, str], start: int, powers: Mapping[str, float] | None = None, **more: Any
+) -> Plant:
+    """Return a plant with its spool open, as a process begins. powers: that flow already, W; by default 0."""
     plant = Plant(folder, roles, start, **more)
+    plant._powers |= powers or {}
     await plant.spool.open()
     await plant.site.restore()
     return plant

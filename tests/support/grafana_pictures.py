@@ -21,7 +21,8 @@ from wattgram.base.clock import NS
 from tests.deploy.conftest import DATABASE, written
 from tests.support import grafana_boards, week
 from tests.support.browser import FLAGS
-from tests.support.servers import ROOT, influxdb_v2, request
+from tests.support.databases import influxdb_v2
+from tests.support.servers import ROOT, request
 
 PAGE = ROOT / "tests/deploy/render/index.html"
 ADDRESS = "http://dashboards.test/"  # reserved by RFC 2606: whatever is not answered here fails

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import strategies as st
 from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, OUTPUTS, ROLES, Accounts
 
-from tests.support.oracle import APART, Instant, Oracle
+from tests.support.oracle import Oracle
+from tests.support.oracle_parts import APART, Instant
 
 PRODUCERS = ("pv", "wind", "hydro", "genset", "chp")
 POWER = st.one_of(st.just(0.0), st.floats(1, 5e5), st.floats(-5e5, -1))

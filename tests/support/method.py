@@ -1,10 +1,10 @@
 """The carbon accounts of a site, implemented a second time from the method: plain Python, formula by formula.
 
 Written from METHOD sections 4 and 5, METHOD-SITE 9.1 and 12, SPEC sections 2 and 5, the stub of `Accounts`
-(ext/wattgram_ext/intensity.pyi) and
-the rules in ext/README.md alone, without sight of the compiled loop and of the other oracle: where two people who read
-the same text disagree, it shows. Numbers in brackets are METHOD's sections; "Cases", "Battery" and so on the README's.
-"Silent" marks what none of them says: there the loop was asked from outside, and its answer makes sense.
+(ext/wattgram_ext/intensity.pyi) and the rules in ext/README.md alone, without sight of the compiled loop and of the
+other oracle: where two people who read the same text disagree, it shows. Numbers in brackets are METHOD's sections;
+"Cases", "Battery" and so on the README's. "Silent" marks what none of them says: there the loop was asked from outside,
+and its answer makes sense. `method_rows` and `method_store` belong to it.
 
 Every interval is kept; a window sums its intervals from scratch, by `math.fsum`, which rounds once.
 Inside: W, Wh, h, g; g/kWh only in factors and results. NaN is what is not known.
@@ -13,407 +13,43 @@ Inside: W, Wh, h, g; g/kWh only in factors and results. NaN is what is not known
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS  # their names, which are the contract
 
-NAN = math.nan
-RENEWABLE = ("pv", "wind", "hydro")
-FUELLED = ("genset", "chp")
-TWO_WAY = ("grid", "battery")
-METERED = ("load", "ev")  # sub-meters, which take no part in the balance
-GROUPS = ("industry", "power", "building", "transport")
-FLOWS = ("load", "grid_import", "grid_export", "pv", "generation", "battery_discharge", "battery_charge", "residual")
-KINDS = {
-    "grid_import": ("grid",),
-    "grid_export": ("grid",),
-    "pv": ("pv",),
-    "generation": ("wind", "hydro", *FUELLED),
-    "battery_discharge": ("battery",),
-    "battery_charge": ("battery",),
-}  # a flow is known if each channel of these roles is (METHOD-SITE 9.1)
-GRAMS = ("emission", "scope1", "scope2_location", "scope2_market", "avoided")
-CLOSING = (
-    *("unaccounted_energy", "unaccounted_emission", "battery_loss_energy", "battery_loss_emission"),
-    *(f"{name}_emission" for name in KINDS),
-)  # METHOD-SITE 12
-
-NOISE = 0.02  # of the inflow: a load that far below zero is meter noise (4.5)
-DUST = 1e-9  # of the inflow: a load that small is left over from subtracting doubles (Cases)
-EMPTY = 1e-6  # Wh in the store (Cases)
-CUT = 0.001  # of the capacity: what "almost 0" means (4.6, Battery)
-POWER = 1e12  # W: more is not a number of this world, nor are Wh that need more (Cases)
-IDLE = 1e6  # g/kWh: fuel for next to no output (Cases)
-
-
-def ratio(over: float, under: float) -> float:
-    """The quotient; NaN where it is undefined, never infinite (4.5)."""
-    return over / under if under > 0 else NAN
-
-
-def known(values: Iterable[float]) -> list[float]:
-    """Return the values that are numbers."""
-    return [value for value in values if not math.isnan(value)]
-
-
-def known_or_0(value: float) -> float:
-    """The value, and 0 for NaN: only where the text says that unknown counts as 0."""
-    return 0.0 if math.isnan(value) else value
-
-
-def total(values: Iterable[float]) -> float:
-    """Return the sum of the values that are numbers; NaN without any."""
-    there = known(values)
-    return math.fsum(there) if there else NAN
-
-
-def positive(value: float) -> float:
-    """max(value, 0) of 4.1; NaN stays NaN."""
-    return value if math.isnan(value) or value > 0 else 0.0
-
-
-def plausible(value: float, most: float = math.inf) -> float:
-    """The value if it is a finite number from 0 to `most`, else NaN (COLUMNS: a number that cannot be)."""
-    return value if math.isfinite(value) and 0 <= value <= most else NAN
-
-
-def within_1(value: float) -> float:
-    """The nearest share from 0 to 1; NaN stays NaN."""
-    return value if math.isnan(value) else min(1.0, max(0.0, value))
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """Energy in Wh and what it carries (README): g of carbon, Wh of it that are clean, Wh of own renewables."""
-
-    energy: float = 0.0
-    carbon: float = 0.0
-    clean: float = 0.0
-    own: float = 0.0
-
-    def times(self, share: float) -> Parcel:
-        """Return this share of the parcel."""
-        return Parcel(self.energy * share, self.carbon * share, self.clean * share, self.own * share)
-
-    def part(self, energy: float) -> Parcel:
-        """Return this many Wh of the mix; nothing of an empty parcel."""
-        return self.times(energy / self.energy) if self.energy > 0 else Parcel()
-
-
-def mixed(parcels: Iterable[Parcel]) -> Parcel:
-    """Return the sum of the parcels: numerators and denominator of the mix (4.4)."""
-    every = list(parcels)
-    return Parcel(*(math.fsum(getattr(p, name) for p in every) for name in ("energy", "carbon", "clean", "own")))
-
-
-def grid_parcel(energy: float, row: Row) -> Parcel:
-    """Return this many Wh of the grid's mix."""
-    return Parcel(energy, energy * row.grid / 1000, energy * row.grid_clean)
-
-
-def official_of(site: Site, row: Row) -> float:
-    """Return EF_off, g/kWh (4.3): the row's, else the site's, else the grid's present value."""
-    return next((factor for factor in (row.official, site.official_factor) if not math.isnan(factor)), row.grid)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """The arguments of `Accounts`, under their names."""
-
-    roles: Sequence[str]
-    factors: Sequence[float]
-    method: str = "proportional"
-    residual_factor: float = 609.6
-    charge_efficiency: float = 0.95
-    discharge_efficiency: float = 0.95
-    windows: int = 0
-    columns: Sequence[str] = ()
-    groups: Sequence[str] | None = None
-    rated_power: float = 0.0
-    register_step: float = 0.0
-    official_factor: float = NAN
-    certificate_factor: float = 0.0
-    hour: int = -1
-    capacity: float = 0.0
-    soc_time: float = 3600.0
-    self_discharge: float = 0.0
-
-    def of(self, *roles: str) -> list[int]:
-        """The channels of these roles."""
-        return [channel for channel, role in enumerate(self.roles) if role in roles]
-
-    def group(self, channel: int) -> str:
-        """Return the group of a sub-meter; without groups each ev is transport."""
-        if self.groups is not None:
-            return self.groups[channel]
-        return "transport" if self.roles[channel] == "ev" else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row in, checked. `seconds` 0: no interval ends here. `ahead`, `back`: Wh by counters, a channel each."""
-
-    seconds: float
-    grid: float
-    grid_clean: float
-    power: Sequence[float]
-    ahead: Sequence[float]
-    back: Sequence[float]
-    carbon: Sequence[float]
-    soc: float
-    certificates: float
-    captured: float
-    apart: dict[str, float]
-    official: float
-    ends: Sequence[float]
-
-
-APART = {"burnt": "heat_fuel_emission", "biogenic": "biogenic_emission", "heat": "heat_energy"}
-"""Columns beside the balance, and the details that they sum to (Burnt, biogenic, heat; METHOD-SITE 9.7)."""
-
-
-def read(site: Site, values: Sequence[float]) -> Row:
-    """Cut a row into its columns."""
-    n = len(site.roles)
-    columns: dict[str, Sequence[float]] = {}
-    at = 3 + n
-    for name in site.columns:
-        width = {"energy": 2 * n, "carbon": n, "ends": site.windows}.get(name, 1)
-        columns[name] = values[at : at + width]
-        at += width
-    assert at == len(values)
-    seconds = values[0] if 0 < values[0] <= 1e9 else 0.0
-    most = POWER * seconds / 3600
-    energy = [plausible(value, most) for value in columns.get("energy", [NAN] * (2 * n))]
-    return Row(
-        seconds=seconds,
-        grid=plausible(values[1], 1e6),
-        grid_clean=known_or_0(plausible(values[2], 1)),
-        power=[value if abs(value) <= POWER else NAN for value in values[3 : 3 + n]],
-        ahead=energy[0::2],
-        back=energy[1::2],
-        carbon=[plausible(value) for value in columns.get("carbon", [NAN] * n)],
-        soc=plausible(columns.get("soc", [NAN])[0], 1),
-        certificates=known_or_0(plausible(columns.get("certificates", [NAN])[0], most)),
-        captured=plausible(columns.get("captured", [NAN])[0]) * 1000,
-        apart={name: plausible(columns[name][0], 1e15) for name in APART if name in columns},
-        official=plausible(columns.get("official", [NAN])[0], 1e6),
-        ends=[known_or_0(plausible(value)) for value in columns.get("ends", ())],
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """One interval, booked. `flow`: Wh of FLOWS as a tick shows them; `balance`: its load before clamping."""
-
-    hours: float
-    grid: float
-    captured: float
-    official: float = NAN
-    coverage: float = 0.0  # share of the balance's channels that are there; 0: no balance
-    faulty: bool = False
-    flow: dict[str, float] = field(default_factory=lambda: dict.fromkeys(FLOWS, NAN))
-    balance: float = NAN
-    gross: float = 0.0  # Wh through all channels, either way: what the balance's rounding is measured by
-    inflow: Parcel = Parcel()
-    load: Parcel = Parcel()
-    charge: Parcel = Parcel()
-    export: Parcel = Parcel()
-    given: Parcel = Parcel()  # by the battery
-    battery_intensity: float = NAN  # g/kWh at which the battery gives, or would
-    pv: Parcel = Parcel()
-    green: Parcel = Parcel()  # wind and hydro
-    fuel: Parcel = Parcel()
-    metered: dict[str, float] = field(default_factory=dict)  # Wh by group
-    certificates: float = 0.0
-    amount: dict[str, float] = field(default_factory=dict)  # Wh of KINDS by the channels that are there
-    unaccounted: float = 0.0
-    unaccounted_carbon: float = 0.0
-    loaded: bool = False  # whether the load is known
-    lost: tuple[float, float] = (0.0, 0.0)  # Wh and g of the store's loss
-
-    @property
-    def moves(self) -> bool:
-        """Whether any channel of the balance is there: else it moves no energy, no carbon and no covered time."""
-        return self.coverage > 0
-
-    @property
-    def own(self) -> float:
-        """Wh of own renewable production."""
-        return self.pv.energy + self.green.energy
-
-    def knows(self, name: str) -> bool:
-        """Whether a flow is known."""
-        return self.moves and not math.isnan(self.flow[name])
-
-    def grams(self, name: str) -> float:
-        """Return the carbon of one of KINDS."""
-        return {
-            "grid_import": self.amount["grid_import"] * self.grid / 1000,
-            "grid_export": self.export.carbon,
-            "pv": self.pv.carbon,
-            "generation": self.green.carbon + self.fuel.carbon,
-            "battery_discharge": self.given.carbon,
-            "battery_charge": self.charge.carbon,
-        }[name]
-
-
-class Store:
-    """The battery pool (4.6): S is `inside.energy`, K `inside.carbon`; clean and own are shares of S in Wh."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.inside = Parcel()
-        self.opened = False  # by a state of charge, since it was last empty
-        self.opening = 0.0  # g booked as opening stock
-        self.lost = 0.0  # g booked as lost
-        self.most = 0.0  # g/Wh, c_max since it was empty
-        self.last: Parcel | None = None  # a Wh of the mix that was last discharged
-        self.entered = Parcel()  # all that ever came in: the measure of its rounding
-
-    def add(self, parcel: Parcel, intensity: float) -> None:
-        """Store a parcel that came at this g/Wh."""
-        if parcel.energy > 0:
-            self.inside, self.entered = mixed([self.inside, parcel]), mixed([self.entered, parcel])
-            self.most = max(self.most, intensity)
-
-    def first(self, energy: float, row: Row) -> Parcel:
-        """K_0 = S_0 EF_off: energy without a recorded charge carries the official factor (4.6)."""
-        return Parcel(energy, energy * official_of(self.site, row) / 1000, energy * row.grid_clean)
-
-    def open(self, energy: float, row: Row) -> None:
-        """Add energy without a recorded charge (Battery)."""
-        self.add(self.first(energy, row), official_of(self.site, row) / 1000)
-        self.opening += self.first(energy, row).carbon
-
-    def beyond(self, energy: float, row: Row) -> Parcel:
-        """What is discharged beyond the stock: its last mix (METHOD-SITE 9.6), EF_off before there was any."""
-        if self.inside.energy > 0:
-            return self.inside.part(energy)
-        return self.first(energy, row) if self.last is None else self.last.times(energy)
-
-    def given(self, energy: float, row: Row, *, instant: bool) -> Parcel:
-        """What a discharge of so many Wh carries: c_bat = k / eta_d; beyond the stock its last mix.
-
-        At an instant nothing runs out. Clean and own energy shrink with the losses, so their shares stay.
-        """
-        efficiency = self.site.discharge_efficiency
-        taken = energy / efficiency
-        stocked = min(taken, self.inside.energy) if not instant or self.inside.energy == 0 else taken
-        out = mixed([self.inside.part(stocked), self.beyond(taken - stocked, row)])
-        return Parcel(energy, out.carbon, out.clean * efficiency, out.own * efficiency)
-
-    def intensity(self) -> float:
-        """c_bat = k / eta_d in g/kWh; NaN of an empty store."""
-        return 1000 * ratio(self.inside.carbon, self.inside.energy * self.site.discharge_efficiency)
-
-    def discharge(self, energy: float, row: Row) -> None:
-        """S <- S - E / eta_d, K <- K - k E / eta_d; what is missing is an opening stock (Battery)."""
-        taken = energy / self.site.discharge_efficiency
-        missing = self.beyond(taken - self.inside.energy, row)
-        if taken > 0 and self.inside.energy > 0:
-            self.last = self.inside.part(1.0)
-        if taken > self.inside.energy:
-            self.add(missing, ratio(missing.carbon, missing.energy))
-            self.opening += missing.carbon
-            self.inside = Parcel()
-        elif taken > 0:
-            self.inside = self.inside.times(1 - taken / self.inside.energy)
-
-    def charge(self, parcel: Parcel) -> None:
-        """S <- S + eta_c E, K <- K + c_mix E."""
-        stored = parcel.times(self.site.charge_efficiency)
-        self.add(replace(stored, carbon=parcel.carbon), ratio(parcel.carbon, parcel.energy))
-
-    def resize(self, energy: float) -> None:
-        """Another S with K unchanged; the shares of clean and own energy stay (silent for a growing S)."""
-        self.inside = replace(self.inside.part(energy), carbon=self.inside.carbon)
-
-    def lose(self, hours: float) -> None:
-        """S <- S - E_loss: that share in an hour, however the hour is cut (4.11: splitting changes nothing)."""
-        self.resize(self.inside.energy * (1 - self.site.self_discharge) ** hours)
-
-    def correct(self, row: Row) -> None:
-        """The first state of charge opens the stock; later ones draw S slowly, K untouched (4.6, Battery)."""
-        if math.isnan(row.soc):
-            return
-        target, before = row.soc * self.site.capacity, self.inside.energy
-        if not self.opened:
-            self.opened = True
-            self.open(positive(target - before), row)
-            self.sweep()
-            return
-        if row.seconds:
-            self.resize(target + (before - target) * math.exp(-row.seconds / self.site.soc_time))
-            self.sweep(CUT * self.site.capacity if target < before else EMPTY)
-
-    def sweep(self, least: float = EMPTY) -> None:
-        """Below `least` it is empty, and the rest of K is lost, so that carbon is conserved (4.6)."""
-        if self.inside.energy < least:
-            self.lost += self.inside.carbon
-            self.inside, self.most, self.opened = Parcel(), 0.0, False
-
-    def concentrated(self) -> bool:
-        """The alarm k > 2 c_max (4.6)."""
-        return self.inside.carbon > 2 * self.most * self.inside.energy
-
-
-def two_ways(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Wh with the role's direction and against it of channels that are one connection (4.1: sum before the max).
-
-    The sign of the sum decides; what one channel counted both ways stays both (Energy). Channels that cancel each
-    other to within 1e-9 leave nothing (Cases).
-    """
-    both = math.fsum(min(pair) for pair in pairs)
-    net = math.fsum(value for ahead, back in pairs for value in (ahead, -back))
-    if abs(net) <= 1e-9 * math.fsum(abs(ahead - back) for ahead, back in pairs):
-        net = 0.0
-    return both + positive(net), both + positive(-net)
-
-
-def proportional(sources: Sequence[Parcel], outflows: Sequence[float]) -> list[Parcel]:
-    """Load, charge and export carry c_mix each (4.4), and all that comes in goes out (4.11).
-
-    So c_mix is by the Wh that go out: they differ from those that come in only where the load was clamped.
-    """
-    mix, out = mixed(sources), math.fsum(outflows)
-    if out == 0:
-        return [replace(mix, energy=0.0), Parcel(), Parcel()]  # idle fuel is the load's (Fuel)
-    return [replace(mix.times(energy / out), energy=energy) for energy in outflows]
-
-
-def of_known(sources: Sequence[Parcel], outflows: Sequence[float], row: Row) -> list[Parcel]:
-    """Without a load only the charge carries something: the mix of what is known to come in, and for what is missing
-    beside what is known to go out the grid's (README, Cases).
-    """
-    _, charge, export = outflows
-    known_in = mixed(sources)
-    missing = max(0.0, charge + export - known_in.energy)
-    return [Parcel(), mixed([known_in, grid_parcel(missing, row)]).part(charge), Parcel()]
-
-
-def local_first(left: dict[str, Parcel], idle: Parcel, outflows: Sequence[float]) -> list[Parcel]:
-    """Renewables serve load, charge, export; then battery, fuel, import serve load, then charge; the rest is exported.
-
-    METHOD 4.4 with the README's order. That a discharge serves the charge of its interval before others do is not in
-    that order, but in what Battery says of several: what one charges from the other never leaves the site.
-    """
-    served: list[list[Parcel]] = [[idle], [], []]
-    demand = list(outflows)
-    load, charge, export = range(3)
-    order = [("own", load), ("own", charge), ("own", export)]
-    order += [("battery", load), ("fuel", load), ("grid", load)]
-    order += [("battery", charge), ("fuel", charge), ("grid", charge)]
-    for source, outflow in order:
-        there = left[source]
-        energy = min(there.energy, demand[outflow])
-        served[outflow].append(there if energy == there.energy else there.part(energy))
-        left[source] = Parcel() if energy == there.energy else there.times(1 - energy / there.energy)
-        demand[outflow] -= energy
-    served[export] += left.values()
-    return [replace(mixed(parts), energy=energy) for parts, energy in zip(served, outflows, strict=True)]
+from tests.support.method_rows import (
+    APART,
+    CLOSING,
+    DUST,
+    FLOWS,
+    FUELLED,
+    GRAMS,
+    GROUPS,
+    IDLE,
+    KINDS,
+    METERED,
+    NAN,
+    NOISE,
+    RENEWABLE,
+    TWO_WAY,
+    Interval,
+    Parcel,
+    Row,
+    Site,
+    grid_parcel,
+    known,
+    known_or_0,
+    mixed,
+    official_of,
+    positive,
+    ratio,
+    read,
+    total,
+    within_1,
+)
+from tests.support.method_store import Store, local_first, of_known, proportional, two_ways
 
 
 class Method:

@@ -53,6 +53,17 @@ READ = (
 Values = dict[str, dict[str, float]]
 
 
+class RecordList(Spool):
+    """A spool that keeps its records in a list, in memory, and writes none."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, max_size=2**30, keep=1e8, sinks=())
+        self.records: list[Record] = []
+
+    def append(self, record: Record) -> None:
+        self.records.append(record)
+
+
 class PlantDay:
     """A plant, the site that reads it, and the records. step: s. begin: UTC ns, at the beginning of an hour.
 
@@ -83,10 +94,9 @@ class PlantDay:
             self._plans[device.name] = make_plan(device.device, with_terminal(device, device.device))
             source.equip(device.device, self._plans[device.name])
             self.sources[device.name] = source
-        self.records: list[Record] = []
-        spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
+        spool = RecordList(folder)
+        self.records = spool.records
         self.site = Site(self.config, list(self.sources.values()), spool, self.clock)
-        spool.append = self.records.append  # type: ignore[method-assign, assignment]  # the records alone matter here
         self.steps: list[dict[str, float]] = []
 
     @staticmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from wattgram_drivers.device import Device, Reading, Table
@@ -30,21 +30,18 @@ class HandClock:
         return self.seconds
 
 
-class Memory:
-    """Answers reads from `words` (0 elsewhere); refuses requests that touch `illegal` or exceed `longest`."""
+class MemoryBus:
+    """A stand-in of a bus without a socket: `requests` has each request, and `answer` gives the words.
 
-    def __init__(
-        self, words: Mapping[int, int], illegal: Collection[int] = (), longest: int = 125, code: int = 2
-    ) -> None:
-        self.words = words
-        self.illegal = set(illegal)
-        self.longest = longest
-        self.code = code
+    A device of a test overrides `answer`; `read` only where the answer needs time or the options of the request.
+    """
+
+    def __init__(self) -> None:
         self.requests: list[tuple[Table, int, int]] = []
 
-    def refuses(self, addresses: range) -> bool:
-        """Return whether the device lacks one of the registers."""
-        return not self.illegal.isdisjoint(addresses)
+    def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+        """Return the words of a request, the last in `requests`; may raise what a bus raises."""
+        raise NotImplementedError
 
     async def read(
         self,
@@ -57,12 +54,34 @@ class Memory:
         delay: float = 0.0,
         deadline: float | None = None,
     ) -> bytes:
-        """The words' octets; Refused with `code`."""
+        """Answer a request as the bus does: the octets of its words."""
         self.requests.append((table, address, count))
+        words = self.answer(table, address, count)
+        return struct.pack(f">{len(words)}H", *words)
+
+
+class Memory(MemoryBus):
+    """Answers reads from `words` (0 elsewhere); refuses requests that touch `illegal` or exceed `longest`."""
+
+    def __init__(
+        self, words: Mapping[int, int], illegal: Collection[int] = (), longest: int = 125, code: int = 2
+    ) -> None:
+        super().__init__()
+        self.words = words
+        self.illegal = set(illegal)
+        self.longest = longest
+        self.code = code
+
+    def refuses(self, addresses: range) -> bool:
+        """Return whether the device lacks one of the registers."""
+        return not self.illegal.isdisjoint(addresses)
+
+    def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+        """Return the words; Refused with `code`."""
         addresses = range(address, address + count)
         if count > self.longest or self.refuses(addresses):
             raise Refused(f"{address}+{count}", self.code)
-        return struct.pack(f">{count}H", *(self.words.get(each, 0) for each in addresses))
+        return [self.words.get(each, 0) for each in addresses]
 
 
 def decode(reader: Reader, reading: Reading) -> dict[str, float]:

@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tests.support import servers
-from tests.support.misbehaving_device import Behaviour, Request, Server, Step
+from tests.support.misbehaving_device import Behaviour, Request, Server, Slave, Step
 from tests.support.servers import ROOT
 
 START, STOP = 120.0, 60.0  # seconds; generous, because the machine may be busy
@@ -39,21 +40,32 @@ class Registers:
         return [Step(data=request.frame(bytes([request.code, len(data)]) + data))]
 
 
+Peer = TypeVar("Peer", Server, Slave)
+
+
 @contextmanager
-def device(behaviour: Behaviour) -> Iterator[Server]:
-    """A Modbus TCP server on a loop of its own."""
+def serving(peer: Peer) -> Iterator[Peer]:
+    """Serve on a loop of its own while the block lasts."""
     loop = asyncio.new_event_loop()
-    server = Server(behaviour)
-    thread = threading.Thread(target=loop.run_forever, name="device")
+    thread = threading.Thread(target=loop.run_forever, name="peer")
     thread.start()
+
+    async def start() -> None:
+        await peer.start()
+
     try:
-        asyncio.run_coroutine_threadsafe(server.start(), loop).result(START)
-        yield server
+        asyncio.run_coroutine_threadsafe(start(), loop).result(START)
+        yield peer
     finally:
-        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(STOP)
+        asyncio.run_coroutine_threadsafe(peer.stop(), loop).result(STOP)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(STOP)
         loop.close()
+
+
+def device(behaviour: Behaviour) -> AbstractContextManager[Server]:
+    """Serve a device by Modbus TCP while the block lasts."""
+    return serving(Server(behaviour))
 
 
 class Daemon:

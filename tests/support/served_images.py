@@ -20,19 +20,19 @@ from wattgram_drivers.reader import Reader
 from wattgram_drivers.simulated.unit import Served, SimulatedUnit
 
 from tests.support.one_loop import on_one_loop
-from tests.support.register_memory import HandClock
+from tests.support.register_memory import HandClock, MemoryBus
 
 FORMS = {"u16": "H", "i16": "h", "u32": "I", "i32": "i", "u64": "Q", "i64": "q", "f32": "f", "f64": "d"}
 
 
-class ServedImages:
+class ServedImages(MemoryBus):
     """A unit's words with changes, read by the real reader."""
 
     def __init__(self, device: Device, values: Mapping[str, float], constants: Mapping[int, int] | None = None) -> None:
+        super().__init__()
         self.device = device
         self.values = dict(values)
         self.registers = {register.quantity: register for register in device.registers}
-        self.requests: list[tuple[Table, int, int]] = []
         self.clock = HandClock()
         self.every: Callable[[int], int] | None = None
         self._unit = SimulatedUnit(Served(device, lambda: self.values, dict(constants or {})))
@@ -86,20 +86,8 @@ class ServedImages:
         self.clock.seconds += 1.0
         return on_one_loop(self._reader.read(self, self.clock))
 
-    async def read(
-        self,
-        unit: int,
-        table: Table,
-        address: int,
-        count: int,
-        *,
-        timeout: float = 1.0,  # noqa: ASYNC109 - the bus interface has it
-        delay: float = 0.0,
-        deadline: float | None = None,
-    ) -> bytes:
-        """Answer a request as the bus does."""
-        self.requests.append((table, address, count))
-        return struct.pack(f">{count}H", *self.words(table, address, count))
+    def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+        return self.words(table, address, count)
 
     def together_with(self, quantity: str) -> set[str]:
         """Return the quantities whose words came in the same answer of the last reading as this value's."""

@@ -10,20 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bucket
-from tests.support.servers import (
-    ANSWERS,
-    Broker,
-    Certificates,
-    Victoria,
-    free_port,
-    influxdb,
-    listening,
-    mosquitto,
-    nginx_v2,
-    request,
-    subscriber,
-    wait_for,
-)
+from tests.support.brokers import Broker, mosquitto, subscriber
+from tests.support.certificates import Certificates
+from tests.support.databases import ANSWERS, Victoria, influxdb, nginx_v2
+from tests.support.servers import free_port, listening, request, wait_for
 
 T0 = 1_790_000_000_000_000_000  # UTC in ns, a whole second
 

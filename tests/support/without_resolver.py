@@ -23,8 +23,8 @@ from wattgram.delivery.sinks.sink import Sink
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
+from tests.support.brokers import mosquitto
 from tests.support.records import readings, until
-from tests.support.servers import mosquitto
 
 
 async def deliver(folder: Path, port: int, names: socket.socket) -> dict[str, object]:

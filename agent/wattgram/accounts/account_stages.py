@@ -24,14 +24,18 @@ class AccountStages:
         self.begun_anew = True
 
     def advance(self, priced: PricedRows, late: Iterable[tuple[int, bytes]]) -> Iterator[Record]:
-        """Yield the emissions of priced instants, and of the windows that end with them; late: as `Books.advance`."""
-        return self.books.advance(*priced, late)
+        """Yield the emissions of priced instants, and of the windows that end with them; late: as `Books.advance`.
+
+        priced: as measured; the accounts get the rows as corrected (METHOD-SITE 14). late: corrected already.
+        """
+        rows = self.books.corrections.advance(priced.times, priced.rows)
+        return self.books.advance(priced.times, rows, priced.terms, late)
 
     def checkpoint(self, time: int) -> Record:
         """Return the record of the state at a time, UTC ns; a replay can begin there."""
         series = Series("checkpoint", (("site", self.books.layout.instant.tag("site")),), (), (), ("how", "state"))
         kind, self.begun_anew = "anew" if self.begun_anew else "", False
-        return Record(series, time, b"", (kind, text_of(self.books.state())))
+        return Record(series, time, b"", (kind, text_of(self.books.checkpoint_state())))
 
     def set_back(self, time: int) -> None:
         """Continue with `time` as the next instant, UTC ns, before published instants: the clock was wrong."""

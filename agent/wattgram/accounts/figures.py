@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .uncertainty import UNCERTAIN
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -16,6 +18,9 @@ class Figure:
     rule: str
     source: str
 
+
+METHOD_PAGE = "docs/method.md"
+"""Page of the sections that the sources name, in the source of the program."""
 
 BALANCE_SOURCE = "METHOD 4.1"
 SHARING = "METHOD 4.4"
@@ -65,7 +70,14 @@ ENERGY = (
         "sub-meters - load, over the time in which every sub-meter was read; absent without sub-meters",
         BALANCE_SOURCE,
     ),
-    Figure("heat_energy_kwh", "heat_energy", "heat", "kWh", "heat that heat meters counted; no electricity", "SPEC 2"),
+    Figure(
+        "heat_energy_kwh",
+        "heat_energy",
+        "heat",
+        "kWh",
+        "heat that heat meters counted; no electricity",
+        "METHOD-SITE 9.7",
+    ),
 )
 
 CARBON = (
@@ -156,7 +168,7 @@ APART = (
         "not a marginal one",
         "METHOD 4.10",
     ),
-    Figure("captured_kg", "captured", "captured", "kg", "CO2 that capture meters counted", "SPEC 5"),
+    Figure("captured_kg", "captured", "captured", "kg", "CO2 that capture meters counted", "METHOD 4.8"),
     Figure(
         "biogenic_kg",
         "biogenic_emission",
@@ -168,4 +180,20 @@ APART = (
 )
 """Ledgers of their own: neither is netted with the inventory or with the other."""
 
-FIGURES = (*ENERGY, *CARBON, *SHARES, *APART)
+UNCERTAINTY_RULE = "k = 2, about 95 %: limits of error of meters and factors; docs/uncertainty.md"
+
+UNCERTAINTIES = tuple(
+    Figure(
+        f"{figure.key}_uncertainty",
+        f"{figure.field}_uncertainty",
+        f"{figure.head} ±",
+        figure.unit,
+        UNCERTAINTY_RULE,
+        "JCGM 100:2008; METHOD-SITE 11",
+    )
+    for figure in (*ENERGY, *CARBON)
+    if figure.field in UNCERTAIN
+)
+"""Uncertainties of other figures, absolute, in the unit of the figure."""
+
+FIGURES = (*ENERGY, *CARBON, *SHARES, *APART, *UNCERTAINTIES)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from wattgram_ext.intensity import Accounts
 
 from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
-from wattgram.counters.metering import counters_of
+from wattgram.counters.metering import counter_step
 
 from . import battery_pool, fuel
 from .account_parts import AccountParts
 
 RESIDUAL_COLUMN = "residual"
+UNCHANGED: Mapping[int, float] = MappingProxyType({})
 
 
 def site_accounts(
@@ -23,24 +25,26 @@ def site_accounts(
     parts: AccountParts,
     columns: Sequence[str],
     terminals: Sequence[int],
+    changes: Mapping[int, float] = UNCHANGED,
 ) -> Accounts:
     """Return the accounts of a site without any energy; the arguments after `config` as in `Layout`.
 
-    A row of the accounts has one more column than a stored row: the residual mix of its own year.
+    A row of the accounts has one more column than a stored row: the residual mix of its own year. changes: relative
+    changes of the factors of channels.
     """
     certificates = config.grid.certificates
     incomers = [device for device in channels if device.role == "grid"]
     rated_powers = [device.rated_power for device in incomers]
     return Accounts(
         [device.role for device in channels],
-        [fuel.factor(device, config.grid) for device in channels],
+        [fuel.factor(device, config.grid) * (1.0 + changes.get(index, 0.0)) for index, device in enumerate(channels)],
         method=config.grid.method,
         windows=len(WINDOWS),
         columns=(*columns, RESIDUAL_COLUMN),
         groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
         terminals=terminals,
         rated_power=sum(power for power in rated_powers if power) if all(rated_powers) else 0.0,
-        register_step=max((_step(device) for device in incomers), default=0.0),
+        register_step=max((counter_step(device.device, device.role) for device in incomers), default=0.0),
         certificate_factor=certificates.factor if certificates else 0.0,
         hour=WINDOWS.index("1h"),
         busbars=parts.busbars,
@@ -53,10 +57,3 @@ def site_accounts(
 def pools_of(parts: AccountParts) -> list[battery_pool.Pool]:
     """Return the settings of each pool. The configured batteries alone count: others have no settings."""
     return [battery_pool.pool([device.battery for device in node.batteries]) for node in parts.pools]
-
-
-def _step(device: DeviceConfig) -> float:
-    """Return the coarsest step of an incomer's counters, Wh; 0 if the device's map is not known beforehand."""
-    if device.device is None:
-        return 0.0
-    return max((directed.counter.count for directed in counters_of(device.device, device.role)), default=0.0)

@@ -23,7 +23,8 @@ from wattgram.base.toml_table import Table
 from wattgram.counters import frozen_device
 from wattgram.counters.metering import counter_unit
 
-from . import role_keys, topology_keys
+from . import accuracy_keys, role_keys, topology_keys
+from .accuracy_keys import AccuracyConfig
 from .role_keys import BatteryConfig, EmissionConfig
 
 KIND_OF_ROLE: Mapping[str, Kind] = {
@@ -59,6 +60,7 @@ class DeviceConfig:
     behind. `night`: whether a PV inverter answers at night, "silent" or
     "answers"; "" as its map says.
     `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
+    `accuracy`: limits of error of its readings.
     """
 
     name: str
@@ -87,6 +89,7 @@ class DeviceConfig:
     backup: bool = False
     in_inverter: bool = False
     unsuitable: str = ""
+    accuracy: AccuracyConfig = field(default_factory=AccuracyConfig)
 
 
 def read(tables: Sequence[Table], maps: Path | None, netting: str = "busbar") -> tuple[DeviceConfig, ...]:
@@ -206,6 +209,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         tolerate=tuple(table.take("tolerate", toml_table.listed(toml_table.choice(get_args(Tolerance))), ()) or ()),
         behind=table.take("behind", topology_keys.behind, ()) or (),
         backup=table.take("backup", toml_table.flag, False) or False,
+        accuracy=accuracy_keys.read(table, role),
     )
     config = _with_pulses(table, config)
     role_keys.refuse_others(table, role)

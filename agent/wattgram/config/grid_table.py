@@ -17,7 +17,7 @@ from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.source_settings import SourceConfig, SourceTerms
 from wattgram.grid.table import FactorTable
 
-from . import green_certificates, own_zones, zone_check
+from . import accuracy_keys, green_certificates, own_zones, zone_check
 from .green_certificates import CertificatesConfig
 from .site_table import SiteConfig
 
@@ -28,8 +28,9 @@ class GridConfig:
 
     `factor` in g/kWh replaces the zone's row of the tables, `residual` its residual mix. `sources` come before the
     factor, in order. `netting`: "busbar" if all incomers feed one busbar, "connection" if each incomer has a busbar of
-    its own (METHOD-SITE 8.4). `own_rows`: rows of the site's own tables for the zone and its nation. `excuse`: why the
-    zone is not the configured one, "" if it is.
+    its own (METHOD-SITE 8.4). `factor_uncertainty`: limit of error of `factor`, 0-1, None if the source of the factor
+    states none. `own_rows`: rows of the site's own tables for the zone and its nation. `excuse`: why the zone is not
+    the configured one, "" if it is.
     """
 
     zone: str
@@ -39,6 +40,7 @@ class GridConfig:
     sources: tuple[SourceConfig, ...] = ()
     certificates: CertificatesConfig | None = None
     netting: str = "busbar"
+    factor_uncertainty: float | None = None
     residual: float | None = None
     own_rows: tuple[FactorRow, ...] = ()
     excuse: str = ""
@@ -93,12 +95,15 @@ def read(table: Table, directory: Path, site: SiteConfig, spool: Path, *, broker
         if "certificates" in table.data
         else None,
         netting=table.take("netting", toml_table.choice(["busbar", "connection"]), "busbar") or "busbar",
+        factor_uncertainty=table.take("factor_uncertainty", accuracy_keys.share_of_value, None),
         residual=table.take("residual_g_per_kwh", toml_table.number(0.0, 2000.0), None),
         own_rows=tuple(row for row in own if row.zone in (zone.zone, nation_of(zone.zone))),
         excuse=zone.excuse,
     )
     if zone.zone and not factors.has(zone.zone, basis):
         _check_without_row(table, grid, supplied=supplied)
+    if grid.factor_uncertainty is not None and "factor_g_per_kwh" not in table.data:
+        table.mistake("factor_uncertainty", "found without factor_g_per_kwh; allowed: with factor_g_per_kwh")
     table.done()
     return grid
 

@@ -114,6 +114,13 @@ def counters_of(
     return chosen_counters(device, reads.energy if reads else (), invert=invert, rated_power=bound, interval=interval)
 
 
+def counter_step(device: Device | None, role: str) -> float:
+    """Return the coarsest step of the counters of a role, Wh; 0 without one, or if the map is not known beforehand."""
+    if device is None:
+        return 0.0
+    return max((directed.counter.count for directed in counters_of(device, role)), default=0.0)
+
+
 def chosen_counters(
     device: Device,
     alternatives: Sequence[tuple[str, str]],

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, window_start
+from wattgram.config.correction_table import named
 from wattgram.config.goals_table.claims import Claim, claims
 from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config
@@ -66,7 +67,8 @@ class _Site:
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
             return replace(card, finding=finding, state="not enough data", why=finding.what)
-        card = replace(card, finding=finding, value=finding.value, better=indicator.better)
+        corrections = named(self._config.corrections, stretch.start, stretch.as_of)
+        card = replace(card, finding=finding, value=finding.value, better=indicator.better, corrections=corrections)
         if claim.shown == "manual":
             return replace(card, state="manual entry", coverage=1.0, why=finding.entry)
         card = replace(card, coverage=min(stretch.coverage, finding.coverage))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from wattgram.accounts.corrected_days import CorrectedDays
+from wattgram.accounts.daybook import quarter_sums
 from wattgram.accounts.ledger import LedgerRow, make_ledger
 from wattgram.base.period import PeriodOption, PeriodSpan, local_day, spans, window_end
 from wattgram.config.load import Config
@@ -18,14 +20,24 @@ def days(history: History, config: Config, as_of: int) -> tuple[Day, ...]:
     HistoryError: the history cannot be read.
     """
     zone = config.site.timezone
-    devices: dict[int, dict[str, DeviceDay]] = {}
+    corrected = CorrectedDays(config)
+    measured: dict[int, dict[str, dict[str, float]]] = {}
     quarters: dict[int, Quarters] = {}
     for record in history.days(0, as_of):
         numbers = {name: float(number) for name, number in record.as_dict().items()}
         if name := record.series.tag("device"):
-            devices.setdefault(record.time, {})[name] = _device(numbers)
+            measured.setdefault(record.time, {})[name] = numbers
         else:
             quarters[record.time] = _quarters(numbers)
+    devices = {
+        start: {
+            name: _device(numbers) for name, numbers in corrected.of(start, window_end("1d", start, zone), day).items()
+        }
+        for start, day in measured.items()
+    }
+    for start in quarters:
+        if corrected.touch(start, end := window_end("1d", start, zone)):
+            quarters[start] = _quarters(quarter_sums(history.windows("15m", start, end), start))
     stored = history.stored()
     first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=as_of)
     found = spans(PeriodOption("day"), first, as_of, zone)

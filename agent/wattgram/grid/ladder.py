@@ -112,6 +112,16 @@ class Ladder:
         """Return g/kWh of `official` and `residual` at a time, UTC ns."""
         return self.official(time).intensity, self.residual(time)
 
+    def official_of(self, intensity: float, time: int) -> Signal:
+        """Return the official signal of a time that has an intensity: the present one, else that of the table.
+
+        A replay keeps published factors, which the configuration may no longer contain.
+        """
+        anchor = self._anchor(time)
+        if anchor is not None and anchor.intensity == intensity:
+            return anchor
+        return self._table.signal(self._zone, self._basis, time) if self._has_row else self._nothing()
+
     def snapshot(self) -> Ladder:
         """Return a copy with the signals of now."""
         feeds = [feed.snapshot() for feed in self.feeds]

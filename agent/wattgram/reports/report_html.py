@@ -7,11 +7,13 @@ from html import escape
 from importlib.resources import files
 from math import isfinite
 
-from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
+from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, METHOD_PAGE, SHARES, UNCERTAINTIES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
 
+from .bill_comparison import bill_html
+from .correction_effect import effect_html
 from .site_report import SiteReport, digits, figure_columns
 
 CHARTED = 62
@@ -46,8 +48,11 @@ def page(shown: SiteReport) -> str:
             _charts(shown),
             _table("Energy", shown, ENERGY),
             _table("Carbon", shown, CARBON),
+            _table("Uncertainty, k = 2", shown, UNCERTAINTIES),
             _table("Shares and coverage", shown, SHARES),
             _apart(shown),
+            effect_html(shown.corrections),
+            bill_html(shown.bills),
             _provenance(shown),
             _rules(shown),
         )
@@ -150,7 +155,8 @@ def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
     head = "".join(f"<th>{escape(name)}{f'<br><small>{unit}</small>' if unit else ''}</th>" for name, unit in heads)
     lines = [
         f"<tr{'' if row.enough else ' class=weak'}><th>{escape(row.span.name)}"
-        f"{f'<br><small>{row.state}</small>' if row.state else ''}</th>"
+        f"{f'<br><small>{row.state}</small>' if row.state else ''}"
+        f"{'<br><small>corrected</small>' if shown.corrected(row) else ''}</th>"
         + "".join(f"<td>{column[index]}</td>" for column in columns)
         + "</tr>"
         for index, row in enumerate(rows)
@@ -226,16 +232,15 @@ def _rules(shown: SiteReport) -> str:
         for figure in shown.shown(FIGURES)
     )
     coverage = (
-        "<tr><th>coverage</th><td>share</td><td>time with a balance / elapsed time of the period, weighted with the "
-        f"share of the devices that were read; below {MIN_COVERAGE:.0%}: not enough data</td>"
-        "<td>METHOD 4.5</td></tr>"
+        "<tr><th>coverage</th><td>share</td><td>known time of each source and sink of the balance / elapsed time of "
+        f"the period; below {MIN_COVERAGE:.0%}: not enough data</td><td>METHOD 4.5, METHOD-SITE 9.1</td></tr>"
     )
     return (
         "<section><h2>Calculation of the figures</h2><p>Each row is the sum of the finest windows that are stored for "
-        "it. Each ratio is a ratio of sums over the period, not a mean of ratios. METHOD refers to the sections of the "
-        "emission method of this program. Methods of sharing: with <i>proportional</i>, every outflow of the site "
-        "carries the mix of its inflows. With <i>local first</i>, own renewables, battery, fuel and import are used up "
-        "in this order.</p>"
+        "it. Each ratio is a ratio of sums over the period, not a mean of ratios. METHOD and METHOD-SITE refer to the "
+        f"sections of {METHOD_PAGE} in the source of this program. Methods of sharing: with <i>proportional</i>, every "
+        "outflow of the site carries the mix of its inflows. With <i>local first</i>, own renewables, battery, fuel "
+        "and import are used up in this order.</p>"
         '<table class="words rules"><thead><tr><th>figure</th><th>unit</th><th>rule</th><th>source</th></tr></thead>'
         f"<tbody>{lines}{coverage}</tbody></table></section>"
     )

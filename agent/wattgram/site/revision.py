@@ -7,25 +7,25 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from wattgram.accounts.books import Books
-from wattgram.accounts.checkpoint_text import state_of
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
-from wattgram.accounts.left_out import LeftOut, left_out
+from wattgram.accounts.left_out import LeftOut
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.base.watchdog import Pulse
 from wattgram.grid import remembered
-from wattgram.store.history import History, StoredPast
+from wattgram.store.history import History
 from wattgram.store.spool import Spool
 
 from . import replay_request
+from .applied_corrections import CORRECTIONS, applied, first_change, stored_corrections, stored_text
 from .replay_request import ReplayRequest
 from .site import Site
+from .stored_replay import instants_left_out, replay_parts
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +39,7 @@ Revisions take at most a tenth of the time.
 """
 
 SETTLEMENT_RETRY = 300.0
-"""Time until a failed settlement of late energy is tried again, s."""
-
-PART_RECORDS = 5000
-"""Records that are published at once."""
+"""Time until a failed settlement of late energy, or a failed correction of the past, is tried again, s."""
 
 PENDING_RECORDS = 20_000
 """Most records that may wait for the disk; then the replay waits."""
@@ -56,72 +53,6 @@ REPLAY_STEP = 600.0
 GRID = "grid"
 
 FINAL_STATES = ("done", "failed")
-
-
-def replay_parts(
-    folder: Path, site: str, books: Books, since: int, until: int, windows: Iterable[str]
-) -> Generator[tuple[Sequence[Record], Replay]]:
-    """Compute a stored site again with fresh `books`, from the last state before `since`, UTC ns.
-
-    Yield the changed records part by part, with the replay as it is then; the last part may be empty. All steps belong
-    to one thread. HistoryError if nothing is stored.
-    """
-    history = History(folder, site)
-    with history.past() as past:
-        checkpoint = past.start(since, books.layout.instant)
-        if checkpoint is None:
-            raise HistoryError(f"{folder}: no instants of {site} are stored there")
-        try:
-            books.restore(state_of(checkpoint.texts[1]))
-            unreadable = False
-        except ValueError:
-            unreadable = True
-        late = list(past.late(checkpoint.time))
-        replay = Replay(books, checkpoint.time, since, until, past, windows, skip_to_checkpoint=unreadable, late=late)
-        records: list[Record] = []
-        reported = 0
-        for record in past.journal(checkpoint.time):
-            for changed in replay.take(record):  # a gap of a year has more records than a part
-                records.append(changed)
-                if len(records) >= PART_RECORDS:
-                    yield records, replay
-                    records = []
-            if replay.counts.instants > reported:
-                reported = replay.counts.instants
-                yield records, replay
-                records = []
-        records.extend(replay.finish())
-        replay.counts.left_out = _left_out(past, replay, since, until)
-        yield records, replay
-
-
-def _left_out(past: StoredPast, replay: Replay, since: int, until: int) -> list[LeftOut]:
-    """Return the instants of the period that a replay did not compute; without a look at each if all were computed."""
-    computed = replay.computed
-    if since >= until or (replay.begun <= since and not replay.skipped and past.instant_series() <= {computed.series}):
-        return []
-    return left_out(past.instants(since), computed, since, until)
-
-
-def replayed(
-    folder: Path,
-    site: str,
-    books: Books,
-    since: int,
-    until: int,
-    windows: Iterable[str],
-    publish: Callable[[Sequence[Record], Replay], None],
-) -> Replay:
-    """Compute a stored site again as `replay_parts` does; blocks the thread.
-
-    `publish` receives the changed records part by part; an exception of `publish` ends the replay.
-    """
-    replay: Replay | None = None
-    with contextlib.closing(replay_parts(folder, site, books, since, until, windows)) as parts:
-        for records, replay in parts:
-            publish(records, replay)
-    assert replay is not None  # there is a last part
-    return replay
 
 
 class RequestWithdrawn(Exception):
@@ -141,10 +72,12 @@ class Revision:
         self._pause_until = 0.0
         self._settle_at = 0.0
         self._late_rows = 0
+        self._corrected: tuple[int, int] | None = None
+        self._correct_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
 
     async def restore(self) -> None:
-        """Restore the values of the grid sources and the period that waits for a revision."""
+        """Restore the values of the grid sources, and the periods that wait for a revision."""
         config = self._site.config
         stored = await self._spool.state(GRID)
         try:
@@ -161,6 +94,12 @@ class Revision:
                 remembered.restore(self._site.grid.feeds, past.signals(), config.grid.basis, marks)
 
         await asyncio.to_thread(restore_feeds)
+        try:
+            before = stored_corrections(await self._spool.state(CORRECTIONS))
+        except ValueError as error:
+            log.warning("all corrections are applied again: %s", error)
+            before = []
+        self._corrected = first_change(before, applied(config.corrections), round(config.site.tick * NS))
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -171,6 +110,8 @@ class Revision:
                 await asyncio.sleep(SOURCE_CHECK_PERIOD)
                 self.check_sources()
                 await self._settle_late_energy()
+                if self._corrected and time.monotonic() > max(self._correct_at, self._pause_until):
+                    await self.correct()
                 if self._span and time.monotonic() > max(self._changed_at + SETTLE_SECONDS, self._pause_until):
                     await self._apply_late_values()
                 if (request := replay_request.pending(folder)) and replay_request.answered(folder, request).get(
@@ -282,6 +223,35 @@ class Revision:
         finally:
             self._site.end_settlement(computed_from)
         return computed_from is not None
+
+    async def correct(self) -> bool:
+        """Compute the time of new, changed and withdrawn corrections again; return whether that is done.
+
+        The grid's values stay as published.
+        """
+        if self._corrected is None:
+            return True
+        begin, end = self._corrected
+        corrections = applied(self._site.config.corrections)
+        try:
+            replay = await self.revise(begin, begin, ALL_WINDOWS)
+            found = await asyncio.to_thread(self._left_out, replay, begin, end)
+        except (HistoryError, SpoolError) as error:
+            log.warning("the corrections of the past wait: %s", error)
+        except Exception:  # a correction must not end the daemon
+            log.exception("the corrections of the past wait")
+        else:
+            for part in found:
+                log.warning("%d instants are not corrected: %s", part.instants, part.reason)
+            self._corrected = None
+            self._spool.put_state(CORRECTIONS, stored_text(corrections))
+            return True
+        self._correct_at = time.monotonic() + SETTLEMENT_RETRY
+        return False
+
+    def _left_out(self, replay: Replay, since: int, until: int) -> list[LeftOut]:
+        with History(self._site.config.spool.path, self._site.config.site.name).past() as past:
+            return instants_left_out(past, replay, since, until)
 
     async def _apply_late_values(self) -> None:
         assert self._span is not None  # the caller has checked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from wattgram_drivers.device import Reading
@@ -10,6 +11,7 @@ from wattgram.accounts.account_stages import AccountStages
 from wattgram.accounts.books import Books
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
+from wattgram.accounts.row_corrections import RowCorrections
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import Clock
 from wattgram.base.occurrence import Occurrence, of_device
@@ -28,6 +30,7 @@ from .flow_stages import FlowStages
 from .publication import Publication
 from .reading_stages import ReadingStages
 from .result_stages import ResultStages
+from .stored_replay import continue_uncertainty
 from .stored_state import COUNTERS, DAYS, ENERGY, JUDGED, PUBLISHED, STATE, StageGroup, StoredState
 from .ticker import Ticker
 
@@ -45,6 +48,7 @@ class Site:
         clock_status: ClockStatus | None = None,
     ) -> None:
         self.config, self.sources, self._clock = config, tuple(sources), clock
+        self._folder = spool.path
         self.readings = self.ticks = 0
         self.latest: Record | None = None  # emission of the last instant
         self.grid = grid_table.ladder(config.grid, config.site.timezone, feeds)
@@ -55,7 +59,7 @@ class Site:
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self.instants = Instants(config, layout, self.sources, self.grid)
         self._presence = DevicePresence(self.sources, self.instants.is_asleep)
-        self._flows = FlowStages(config.site.tick, layout, self.instants, clock)
+        self._flows = FlowStages(config.site.tick, layout, self.instants, clock, RowCorrections(config, layout))
         self._accounts = AccountStages(books)
         self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
         self._results = ResultStages(self._accounts, self._days)
@@ -88,6 +92,9 @@ class Site:
         """Restore the stages from the state of the last process."""
         self.check_clock()  # first, so that events wait while the clock is unset
         pieces = await self._state.restore()
+        if self.last is not None:
+            of_books = self._folder, self.config, self.grid, self.books, self.last
+            await asyncio.to_thread(continue_uncertainty, *of_books)
         times = await self.publication.restore([source.config.name for source in self.sources])
         if self.last is not None:
             self.timekeeper.note_last_published(self.last)

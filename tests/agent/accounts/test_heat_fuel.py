@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from wattgram.accounts.heat_fuel import columns_of, owned, unknown_fuels
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import EmissionConfig, HeatConfig
@@ -10,8 +12,8 @@ from wattgram_drivers.endpoint import parse
 HERE = parse("tcp://127.0.0.1")
 
 
-def device(name: str, role: str, **settings: object) -> DeviceConfig:
-    return DeviceConfig(name, role, "driver", None, HERE, 1, emission=EmissionConfig(**settings))  # type: ignore[arg-type]  # keys of EmissionConfig
+def device(name: str, role: str, **settings: Any) -> DeviceConfig:
+    return DeviceConfig(name, role, "driver", None, HERE, 1, emission=EmissionConfig(**settings))
 
 
 def test_a_site_without_burners_needs_no_column() -> None:

@@ -9,41 +9,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wattgram.accounts.hybrid_split import HybridLimits, HybridSplit, limits_of, split_energy, split_power
 
+from tests.support.hybrid_states import HYBRID_STATES
+
 KW = 1000.0
 LIMITS = HybridLimits()
-
-# T, P, B, import, pv, discharge, charge, load in kW: the two tables of METHOD-SITE 8.2.
-ORACLES = {
-    "noon, charging": (4.8, 8.0, -3.0, 2.0, 7.8, 0.0, 3.0, 6.8),
-    "night": (4.75, 0.0, 5.0, 1.0, 0.0, 4.75, 0.0, 5.75),
-    "evening, both": (4.8, 2.0, 3.0, 1.0, 1.92, 2.88, 0.0, 5.8),
-    "charged from the grid": (-4.25, 0.0, -4.0, 10.0, 0.0, 0.0, 4.25, 5.75),
-    "grid and PV charge": (-3.2, 1.0, -4.0, 10.0, 1.0, 0.0, 4.2, 6.8),
-    "standby": (-0.03, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
-    "P unknown, charging": (5.0, nan, -3.0, 0.0, 8.0, 0.0, 3.0, 5.0),
-    "P unknown, discharging": (5.0, nan, 2.0, 0.0, 3.0, 2.0, 0.0, 5.0),
-    "PV feeds the backup port": (2.8 + 2.0, 5.0, 0.0, 1.0, 4.8, 0.0, 0.0, 5.8),
-    "grid passes through and charges": (-3.05 + 2.0, 0.0, -1.0, 4.0, 0.0, 0.0, 1.05, 2.95),
-    "battery carries part of the backup": (-1.0 + 2.0, 0.0, 1.05, 1.5, 0.0, 1.0, 0.0, 2.5),
-    "island": (0.0 + 2.0, 0.0, 2.1, 0.0, 0.0, 2.0, 0.0, 2.0),
-}
 
 powers = st.floats(-20_000.0, 20_000.0)
 strings = st.one_of(st.just(nan), st.floats(-200.0, 20_000.0))
 amounts = st.one_of(st.just(0.0), st.floats(0.0, 20_000.0))
 
 
-@pytest.mark.parametrize("case", ORACLES)
+@pytest.mark.parametrize("case", HYBRID_STATES)
 def test_a_state_of_the_method_is_shared_out_as_its_table_says(case: str) -> None:
-    terminal, pv, battery, imported, produced, discharge, charge, load = (KW * value for value in ORACLES[case])
+    terminal, pv, battery, imported, produced, discharge, charge, load = (KW * value for value in HYBRID_STATES[case])
     split = split_power(terminal, pv, battery, LIMITS)
     assert split[:3] == pytest.approx((produced, discharge, charge), abs=1e-9)
     assert imported + split.pv + split.discharge - split.charge == pytest.approx(load, abs=1e-9)
 
 
-@pytest.mark.parametrize("case", ORACLES)
+@pytest.mark.parametrize("case", HYBRID_STATES)
 def test_the_energies_of_a_steady_hour_are_shared_out_alike(case: str) -> None:
-    terminal, pv, battery, _, *expected, _ = (KW * value for value in ORACLES[case])
+    terminal, pv, battery, _, *expected, _ = (KW * value for value in HYBRID_STATES[case])
     split = split_energy(max(terminal, 0), max(-terminal, 0), pv, max(battery, 0), max(-battery, 0), 1.0, LIMITS)
     assert split[:3] == pytest.approx(expected, abs=1e-9)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from collections.abc import Sequence
 from math import isnan, nan
 
 import pytest
@@ -22,9 +23,10 @@ OUTFLOWS = ("load", "grid_export", "battery_charge", "unaccounted")
 watts = st.floats(-20_000.0, 20_000.0)
 
 
-def accounts(**more: object) -> Accounts:
+def accounts(columns: Sequence[str] = (), method: str = "proportional") -> Accounts:
     """Return accounts of a hybrid with its terminal, beside PV, a battery, a genset and a sub-meter."""
-    return Accounts(ROLES, [0.0, 41.0, 0.0, 0.0, 41.0, 0.0, 800.0, 0.0], terminals=TERMINALS, windows=2, **more)  # type: ignore[arg-type]  # settings of any type
+    factors = [0.0, 41.0, 0.0, 0.0, 41.0, 0.0, 800.0, 0.0]
+    return Accounts(ROLES, factors, terminals=TERMINALS, windows=2, columns=columns, method=method)
 
 
 @settings(max_examples=500, deadline=None)

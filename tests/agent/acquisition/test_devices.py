@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.brokers import Broker, ReceivedMessages, subscriber
 from tests.support.misbehaving_device import (
     Behaviour,
     Request,
@@ -28,7 +29,7 @@ from tests.support.misbehaving_device import (
     wrong_unit,
 )
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, ReceivedMessages, free_port, request, subscriber, wait_for
+from tests.support.servers import free_port, request, wait_for
 from tests.support.topics import METER, METER_VALUES, inverter
 
 pytestmark = pytest.mark.usefixtures("before_others")

@@ -7,153 +7,31 @@ written down once more in `tests/support/physical_bounds`.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from functools import cache
 from math import inf, isfinite, isnan, nan
 from random import Random
-from zoneinfo import ZoneInfo
 
 import pytest
-from wattgram.acquisition.device_source import Source
-from wattgram.acquisition.terminal_reading import INVERTER_ROLES, is_estimated
-from wattgram.base.record import Record
-from wattgram.config.devices_table import DeviceConfig
-from wattgram_drivers import catalogue
-from wattgram_drivers.device import Device, Register
-from wattgram_drivers.endpoint import parse
-from wattgram_drivers.quantity import QUANTITIES
-from wattgram_drivers.simulated import sunspec_serve
+from wattgram_drivers.device import Register
 from wattgram_drivers.simulated.register_encoding import encode, limits, split
 
-from tests.support.physical_bounds import (
-    AC_POWER,
-    AC_VOLTAGE,
-    FREQUENCY,
-    Setting,
-    bounds,
-    certain,
+from tests.support.physical_bounds import AC_VOLTAGE, Setting, bounds, certain
+from tests.support.plausible_trials import (
+    DEVICES,
+    FLOATS,
+    NIGHTLY_SEEDS,
+    Trial,
+    complete,
+    loaded,
+    put,
+    same,
+    value_of,
+    values_of,
+    void_with_its_port,
+    with_phase_voltage,
 )
-from tests.support.plausible_world import ROLES_BY_KIND, PlausibleDevice, reach, step
-from tests.support.served_images import ServedImages
-
-HERE = parse("tcp://127.0.0.1")
-CHAINS = ((101,), (103,), (113,), (103, 160), (113, 120), (701, 702), (203,), (213,), (802,), (124,))
-DEVICES = [name for name in catalogue.names() if not catalogue.is_sunspec(name)] + [
-    f"sunspec {' '.join(map(str, chain))}" for chain in CHAINS
-]
-FLOATS = ("f32", "f64")
-NIGHTLY_SEEDS = range(2, 40)
-"""One nightly test of a device runs all of them: thousands of tests would cost each worker half a second to collect."""
-
-POWERLESS_ROLES = ("weather", "production", "capture", "fuel")
-ROLE_POWER = re.compile(r"(meter_)?active_power_(total|l1)|battery_power")
-"""Quantities of which a role's power is one; a device without its role's power is never good."""
-
-
-@cache
-def loaded(name: str) -> tuple[Device, Mapping[int, int]]:
-    """Return a device of the catalogue, or of a chain of SunSpec models, and its constant words."""
-    if not name.startswith("sunspec "):
-        device = catalogue.load(name)
-        return replace(device, limits=replace(device.limits, request_delay=0.0, connect_delay=0.0)), {}
-    models = [int(number) for number in name.split()[1:]]
-    return sunspec_serve.chain(models, "Acme", "Roof", "SN-1")
-
-
-AT_NOON = ZoneInfo("Pacific/Auckland")
-"""Timezone in which the sun shines at the time of the readings, so that zeros are no rest at night."""
-
-
-class Trial:
-    """A device of a plausible world with a role, read by `run`'s own way."""
-
-    def __init__(self, name: str, seed: int, *, role: str | None = None, rated: bool = True) -> None:
-        self.name = name
-        device, constants = loaded(name)
-        self.role = role or Random(f"{name} {seed}").choice(ROLES_BY_KIND[device.kind])
-        self.world = PlausibleDevice(device, seed, self.role)
-        self.exponents = exponents(self.world, constants)
-        self.images = ServedImages(device, self.world.values, {**constants, **self.exponents})
-        self.rated = self.world.rated if rated else None
-        shown = device.nameplate or "rated_power"
-        nameplate = self.expected(shown) if isfinite(self.world.values.get(shown, nan)) else None
-        self.setting = Setting(device.kind, self.role, self.rated or nameplate, device.quantities)
-
-    def source(self) -> Source:
-        """Return the device as `run` has it, before its first reading."""
-        device = self.images.device
-        config = DeviceConfig("one", self.role, self.name, device, HERE, 1, rated_power=self.rated)
-        source = Source(config, "works", 0.0, AT_NOON)
-        source.equip(device, self.images.reader.plan)
-        return source
-
-    def record(self, source: Source | None = None) -> Record:
-        """Read the device once."""
-        return (source or self.source()).take(self.images.reading())
-
-    @property
-    def healthy(self) -> str:
-        """Quality of a record in which nothing is wrong: a terminal without a register is PV + battery, an estimate."""
-        terminal = self.images.device.terminal
-        return "estimated" if self.role in INVERTER_ROLES and terminal and is_estimated(terminal) else "good"
-
-    @property
-    def compared(self) -> dict[str, Register]:
-        """Registers with values of the world; not the exponents that scale others."""
-        return {
-            name: register
-            for name, register in self.images.registers.items()
-            if register.address not in self.scales and name in self.world.values
-        }
-
-    @property
-    def scales(self) -> set[int]:
-        return {register.scale_address for register in self.images.device.registers if register.scale_address}
-
-    def expected(self, name: str) -> float:
-        """Return the value that the words of the wire mean."""
-        return self.images.decoded(name)
-
-    def exponent(self, register: Register) -> int:
-        word = self.exponents.get(register.scale_address or -1, 0)
-        return (word ^ 0x8000) - 0x8000
-
-
-def exponents(world: PlausibleDevice, constants: Mapping[int, int]) -> dict[int, int]:
-    """Return for each scale register the smallest exponent with which all of its values fit."""
-    found: dict[int, int] = {}
-    for address in {register.scale_address for register in world.device.registers if register.scale_address}:
-        if address in constants:
-            found[address] = constants[address]
-            continue
-        scaled = [register for register in world.device.registers if register.scale_address == address]
-        found[address] = 0
-        for exponent in (-3, -2, -1, 0, 1):
-            if all(
-                isnan(value := world.values[register.quantity])
-                or reach(register, exponent)[0] <= value <= reach(register, exponent)[1]
-                for register in scaled
-            ):
-                found[address] = exponent & 0xFFFF
-                break
-    return found
-
-
-def value_of(record: Record, quantity: str) -> float:
-    """Return a value of a record; NaN for none."""
-    return values_of(record).get(quantity, nan)
-
-
-def values_of(record: Record) -> dict[str, float]:
-    """Return all values of a record by quantity; a value that is absent has no key."""
-    return {quantity: value for quantity, value in record.as_dict().items() if isinstance(value, float)}
-
-
-def same(found: float, expected: float) -> bool:
-    return found == expected or (isnan(found) and isnan(expected)) or abs(found - expected) <= 1e-9 * abs(expected)
+from tests.support.plausible_world import ROLES_BY_KIND, reach, step
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -185,24 +63,12 @@ def passes_unchanged(name: str, seed: int) -> None:
         assert record["quality"] == trial.healthy or not complete(trial, right)
 
 
-def complete(trial: Trial, right: Mapping[str, float]) -> bool:
-    """Return whether the world has a value for every quantity of the map, and the map has the role's power."""
-    whole = all(isfinite(value) for value in right.values()) and len(right) == len(trial.images.registers)
-    return whole and (trial.role in POWERLESS_ROLES or any(ROLE_POWER.fullmatch(name) for name in right))
-
-
 def near(trial: Trial, quantity: str, edge: float, share: float) -> float | None:
     """Return a value at `share` of a bound where the register can hold it and its steps are fine enough."""
     register, value = trial.images.registers[quantity], edge * share
     low, high = reach(register, trial.exponent(register))
     fine = step(register, trial.exponent(register)) < 0.4 * abs(edge) * abs(share - 1.0)
     return value if low < value < high and edge and fine and not register.factors else None
-
-
-def put(trial: Trial, quantity: str, value: float) -> None:
-    """Write a value on the wire."""
-    register = trial.images.registers[quantity]
-    trial.images.change(quantity, *encode(register, value, exponent=trial.exponent(register)))
 
 
 @pytest.mark.parametrize("rated", [True, False], ids=["rated", "unrated"])
@@ -345,184 +211,6 @@ def told_wrong(trial: Trial, quantity: str, broken: list[int], whole: Mapping[st
     if dead and quality == "good":
         found.append(f"{shown}: the port is dead, and the record is good")
     return found
-
-
-PORT_VALUE = re.compile(
-    r"(|meter_|inverter_)(voltage_(l[123]n|l[123]l[123]|ln_average|ll_average)|current_(l[123]|total|average|n)"
-    r"|(active|reactive|apparent)_power_(total|l[123])|power_factor_(total|l[123])|frequency)(?!_demand)(_\w+)?"
-    r"|()(output_power(_total)?)"
-)
-"""A value of an AC port: of the device's own terminals, of an inverter's grid meter, or behind an inverter's relay."""
-
-
-def port_of(quantity: str) -> str:
-    """Return the prefix of a port's quantities, "" for the device's own terminals."""
-    matched = PORT_VALUE.fullmatch(quantity)
-    return (matched[1] or "") if matched else ""
-
-
-def void_with_its_port(trial: Trial, values: Mapping[str, float]) -> set[str]:
-    """Return the values of the ports whose voltages are all 0 while more than 2 % of the rated power flows.
-
-    The total of a hybrid inverter may flow through its backup port, so it is not the grid port's own power. Without a
-    rated power, 100 W or 0.5 A flow, as in every state of the plausible world.
-    """
-    rated = trial.setting.rated
-    hybrid = trial.images.device.kind == "inverter" and any("battery_" in name for name in trial.setting.quantities)
-    ports: dict[str, dict[str, float]] = {}
-    for name, value in values.items():
-        if PORT_VALUE.fullmatch(name) and not isnan(value):
-            ports.setdefault(port_of(name), {})[name] = abs(value)
-    void: set[str] = set()
-    for prefix, port in ports.items():
-        voltages = [value for name, value in port.items() if "voltage" in name]
-        currents = [value for name, value in port.items() if "current" in name and "current_n" not in name]
-        powers = [
-            value
-            for name, value in port.items()
-            if re.search("(?<!re)active_power_|output_power", name) and ("_l" in name or prefix or not hybrid)
-        ]
-        least_power = 0.02 * rated if rated else 100.0
-        least_current = 0.02 * rated / 230.0 / max(1, len(currents)) if rated else 0.5
-        flows = any(power > least_power for power in powers) or any(current > least_current for current in currents)
-        if voltages and not any(voltages) and flows:
-            void |= port.keys()
-    return void
-
-
-def with_phase_voltage(name: str) -> bool:
-    return bool({"voltage_l1n", "frequency"} & set(loaded(name)[0].quantities)) and not name.startswith("sunspec")
-
-
-@pytest.mark.parametrize("word", [0x0000, 0xFFFF])
-@pytest.mark.parametrize("name", [name for name in DEVICES if with_phase_voltage(name)])
-def test_a_block_without_a_single_bit_of_its_own_is_void(name: str, word: int) -> None:
-    trial = Trial(name, 0)
-    trial.images.every = lambda _: word
-    record = trial.record()
-    named = {"voltage_l1n", "voltage_l2n", "voltage_l3n", "frequency"} & set(trial.images.registers)
-    void = set().union(*(trial.images.together_with(quantity) for quantity in named))
-    if word == 0x0000:  # a code of 0 may be true
-        void = {quantity for quantity in void if QUANTITIES[quantity].unit != "1" or "factor" in quantity}
-    told = {quantity: value_of(record, quantity) for quantity in void}
-    assert {quantity: value for quantity, value in told.items() if not isnan(value)} == {}
-    assert record["quality"] != trial.healthy
-
-
-def ac_current(quantity: str) -> bool:
-    return "current" in quantity and not quantity.startswith(("dc_", "battery_", "rated_"))
-
-
-def counted(trial: Trial) -> bool:
-    """Return whether the device has an energy counter with a value above 0."""
-    return any("energy" in name and trial.expected(name) > 0.0 for name in trial.compared)
-
-
-@pytest.mark.parametrize("name", [name for name in DEVICES if "voltage_l1n" in loaded(name)[0].quantities])
-def test_zeros_beside_a_counter_above_zero_are_an_outage_and_good(name: str) -> None:
-    trial = Trial(name, 0)
-    if not counted(trial):
-        return
-    dead = {
-        quantity: 0.0
-        for quantity in trial.compared
-        if any(word in quantity for word in ("voltage", "current", "_power", "frequency"))
-        and quantity != trial.images.device.nameplate
-        and not quantity.startswith(("dc_", "battery_", "rated", "power_"))
-        and not isnan(trial.world.values[quantity])
-    }
-    trial.images.values.update(dead)
-    record = trial.record()
-    told = {
-        quantity: value_of(record, quantity)
-        for quantity in dead
-        # The voltages tell some maps how many phases there are.
-        if not FREQUENCY.fullmatch(quantity) and getattr(trial.images.registers[quantity], "variant", None) is None
-    }
-    right = {quantity: trial.expected(quantity) for quantity in told}
-    assert told == right | {quantity: nan for quantity, value in right.items() if isnan(value)} or told == right
-    assert record["quality"] == trial.healthy or not complete(trial, whole_of(trial))
-
-
-def whole_of(trial: Trial) -> dict[str, float]:
-    return {quantity: trial.expected(quantity) for quantity in trial.compared}
-
-
-@pytest.mark.parametrize("name", [name for name in DEVICES if "frequency" in loaded(name)[0].quantities])
-def test_a_frequency_of_zero_beside_a_voltage_is_absent_alone(name: str) -> None:
-    trial = Trial(name, 0)
-    register = trial.images.registers["frequency"]
-    if "voltage_l1n" not in trial.images.registers or trial.images.device.kind == "genset":
-        return
-    whole = whole_of(trial)
-    trial.images.change("frequency", *[0] * register.words)
-    record = trial.record()
-    assert isnan(value_of(record, "frequency"))
-    lost = [quantity for quantity in whole if quantity != "frequency" and isnan(value_of(record, quantity))]
-    assert [quantity for quantity in lost if not isnan(whole[quantity])] == []
-
-
-@pytest.mark.parametrize("name", [name for name in DEVICES if loaded(name)[0].kind == "meter"])
-def test_a_meter_without_voltage_and_with_power_measures_nothing(name: str) -> None:
-    trial = Trial(name, 0)
-    voltages = [quantity for quantity in trial.compared if AC_VOLTAGE.fullmatch(quantity)]
-    powers = [quantity for quantity in trial.compared if AC_POWER.fullmatch(quantity)]
-    if "voltage_l1n" not in voltages or not powers:
-        return
-    trial.images.values.update(dict.fromkeys(voltages, 0.0))
-    if isnan(trial.expected("voltage_l1n")):
-        return  # 0 means not available
-    record = trial.record()
-    told = {quantity: value_of(record, quantity) for quantity in powers}
-    assert {quantity: value for quantity, value in told.items() if not isnan(value)} == {}
-    assert record["quality"] != trial.healthy
-
-
-@pytest.mark.parametrize("rated", [True, False], ids=["rated", "unrated"])
-@pytest.mark.parametrize("name", DEVICES)
-def test_a_dead_port_takes_its_own_values_and_no_others(name: str, rated: bool) -> None:
-    trial = Trial(name, 0, rated=rated)
-    whole = whole_of(trial)
-    for prefix in ("", "meter_", "inverter_"):
-        for quantity in trial.compared:
-            if AC_VOLTAGE.fullmatch(quantity) and port_of(quantity) == prefix:
-                trial.images.change(quantity, *[0] * trial.images.registers[quantity].words)
-        void = void_with_its_port(trial, whole_of(trial))
-        record = trial.record()
-        if void:
-            assert [quantity for quantity in void if not isnan(value_of(record, quantity))] == []
-            assert record["quality"] != trial.healthy
-            others = {quantity: value for quantity, value in whole.items() if not PORT_VALUE.fullmatch(quantity)}
-            assert [other for other, value in others.items() if not same(value_of(record, other), value)] == []
-        trial.images.restore()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        name
-        for name in DEVICES
-        if "active_power_total" in loaded(name)[0].quantities
-        and {"dc_power", "dc_power_1"} & set(loaded(name)[0].quantities)
-    ],
-)
-def test_an_inverter_behind_a_dead_grid_has_no_power_and_keeps_its_dc_side(name: str) -> None:
-    trial = Trial(name, 0)
-    ports = [
-        quantity
-        for quantity in trial.compared
-        if AC_VOLTAGE.fullmatch(quantity) or AC_POWER.fullmatch(quantity) or ac_current(quantity)
-        if not isnan(trial.world.values[quantity])
-    ]
-    if not counted(trial) or "voltage_l1n" not in ports:
-        return
-    ports += [quantity for quantity in trial.compared if re.fullmatch(r"(grid|output|inverter)_power\w*", quantity)]
-    trial.images.values.update(dict.fromkeys(ports, 0.0))
-    trial.images.values["apparent_power_total"] = trial.images.values["reactive_power_total"] = 0.0
-    sides = {quantity: trial.expected(quantity) for quantity in trial.compared if quantity.startswith("dc_")}
-    record = trial.record()
-    assert value_of(record, "active_power_total") == 0.0
-    assert {quantity: value for quantity, value in sides.items() if not same(value_of(record, quantity), value)} == {}
 
 
 def test_values_whose_condition_does_not_hold_are_absent() -> None:

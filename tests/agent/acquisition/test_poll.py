@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from math import isnan
 
 import pytest
-from wattgram.acquisition.bus_usage import Usage
 from wattgram.acquisition.device_source import Source
 from wattgram.acquisition.poll import LONGEST_BACK_OFF, BusPoller
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
 from wattgram.config.devices_table import DeviceConfig
 from wattgram_drivers.catalogue import load
-from wattgram_drivers.device import Reading
 from wattgram_drivers.driver_errors import BusDown
 from wattgram_drivers.endpoint import Endpoint, parse
 from wattgram_drivers.modbus.bus import Bus
@@ -39,84 +36,16 @@ from tests.support.misbehaving_device import (
     silent,
     until,
 )
+from tests.support.polled_lines import (
+    ReadingRecorder,
+    Settable,
+    SteppedClock,
+    line_of,
+    meter_config,
+    meter_line,
+    running,
+)
 from tests.support.servers import free_port
-
-
-class Settable(LeapClock):
-    """A clock whose wall time can be set."""
-
-    offset = 0
-
-    def time(self) -> int:
-        return super().time() + self.offset
-
-
-class SteppedClock(Clock):
-    """A clock that the test sets, in s since its creation; its wall time can be set, too."""
-
-    now = 0.0
-    offset = 0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def time(self) -> int:
-        return super().time() + self.offset
-
-
-class ReadingRecorder:
-    """Records the readings of each device with their wall time, s."""
-
-    def __init__(self) -> None:
-        self.readings: list[tuple[str, float]] = []
-        self.records: list[Record] = []
-
-    def take(self, source: Source, reading: Reading) -> None:
-        self.readings.append((source.config.name, reading.time / NS))
-        self.records.append(source.take(reading))
-
-    def times_of(self, name: str) -> list[float]:
-        return [time for device, time in self.readings if device == name]
-
-
-def meter_config(url: str, name: str, unit: int, interval: float) -> DeviceConfig:
-    """Return the configuration of an SDM630; only its power is read."""
-    meter = load("eastron_sdm630")
-    return DeviceConfig(
-        name,
-        "load",
-        meter.name,
-        meter,
-        parse(url),
-        unit,
-        interval=interval,
-        timeout=0.1,
-        quantities=("active_power_total",),
-    )
-
-
-def line_of(configs: Sequence[DeviceConfig], clock: Clock, bus: Bus | None = None) -> tuple[BusPoller, ReadingRecorder]:
-    """Return a line with these devices."""
-    sources = [Source(config, "works", clock.monotonic()) for config in configs]
-    recorder = ReadingRecorder()
-    return BusPoller(bus or Bus(configs[0].endpoint), sources, recorder, clock, random.Random(1)), recorder
-
-
-async def meter_line(
-    server: Server, clock: Clock, units: dict[str, int], *, interval: float
-) -> tuple[BusPoller, ReadingRecorder]:
-    """Return a line with SDM630 meters at these units."""
-    return line_of([meter_config(server.url, name, unit, interval) for name, unit in units.items()], clock)
-
-
-@contextlib.asynccontextmanager
-async def running(*lines: BusPoller) -> AsyncIterator[None]:
-    """Poll the lines during the block."""
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(line.run()) for line in lines]
-        yield
-        for task in tasks:
-            task.cancel()
 
 
 def test_readings_are_aligned_to_the_wall_clocks_intervals() -> None:
@@ -445,83 +374,12 @@ def test_a_fast_clock_shortens_intervals_but_not_time_outs() -> None:
     assert line.failures == 0
 
 
-@dataclass
-class Used:
-    """A bus with the time of its use, s."""
-
-    busy: float = 0.0
-
-
-def test_the_busy_share_is_the_share_of_the_last_minute() -> None:
-    clock, bus = SteppedClock(), Used()
-    usage = Usage(bus, clock)
-    assert usage.share == 0.0
-    for second in range(1, 121):  # a quarter of the first minute, half of the second
-        clock.now = float(second)
-        bus.busy += 0.25 if second <= 60 else 0.5
-        usage.update()
-        if second == 60:
-            assert usage.share == pytest.approx(0.25)
-    assert usage.share == pytest.approx(0.5)
-
-
-def test_the_busy_share_is_of_real_time() -> None:
-    # At ten times real time 100 s of the clock are 10 s, of which 3 were used.
-    clock, bus = SteppedClock(speed=10.0), Used()
-    usage = Usage(bus, clock)
-    clock.now, bus.busy = 100.0, 3.0
-    assert usage.share == pytest.approx(0.3)
-
-
-def test_the_busy_share_of_a_line_is_the_time_of_its_requests() -> None:
-    # A request every 0.2 s that is answered after 0.1 s: at least half of the time, with its silence a little more.
-    async def run() -> BusPoller:
-        async with Server(late(0.1)) as server:
-            config = replace(meter_config(server.url, "one", 1, 0.2), timeout=1.0)
-            line, recorder = line_of([config], LeapClock())
-            async with running(line):
-                await until(lambda: len(recorder.readings) >= 15)
-                assert line.requests == line.readings
-                assert 0.4 < line.usage.share <= 1.0
-            return line
-
-    assert leaping_loop.run(run()).failures == 0
-
-
 def test_the_back_off_grows_to_five_minutes_at_most() -> None:
     line, _ = line_of([meter_config("tcp://127.0.0.1:502", "one", 1, 1.0)], Clock())
     waits = [line._back_off(1.0, failures) for failures in range(1, 40)]
     assert all(0.5 * 2.0**n <= wait <= 2.0**n for n, wait in enumerate(waits[:8]))
     assert max(waits) <= LONGEST_BACK_OFF
     assert min(waits[10:]) >= LONGEST_BACK_OFF / 2
-
-
-def test_a_wait_for_the_next_hour_is_declared_in_real_seconds() -> None:
-    async def run() -> float:
-        # Ten past an hour on a clock at 20 times real time: 3000 s are left, 150 s of real time.
-        clock = Clock(start=1_790_000_400 * NS // (3600 * NS) * 3600 * NS + 600 * NS, speed=20.0)
-        line, _ = line_of([meter_config("tcp://127.0.0.1:1", "one", 1, 3600.0)], clock)
-        async with running(line):
-            await until(lambda: line.pulse.steps > 0)
-            return line.pulse.seconds
-
-    assert asyncio.run(run()) == pytest.approx(150.0, abs=2.0)
-
-
-def test_a_request_and_the_back_off_of_a_bus_are_declared() -> None:
-    async def run() -> None:
-        async with Server(silent) as server:
-            line, _ = line_of([meter_config(server.url, "one", 1, 0.2)], LeapClock())
-            async with running(line):
-                await until(lambda: bool(server.requests))
-                # 5 s and the bus' own second to connect, then 10 times a time-out of 0.1 s and the meter's 60 ms.
-                assert line.pulse.seconds == pytest.approx(6.0 + 10 * 0.16)
-        line, _ = line_of([meter_config(f"tcp://127.0.0.1:{free_port()}", "one", 1, 0.2)], LeapClock())
-        async with running(line):
-            await until(lambda: line.failures == 1)
-            await until(lambda: 0.5 <= line.pulse.seconds <= 1.0)
-
-    leaping_loop.run(run())
 
 
 def test_a_unit_that_is_busy_at_every_second_request_is_read_whole_in_every_interval() -> None:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from tests.support.field_devices import GreetingServer, WordsByHand, line, reading, serving, words_of
-from tests.support.misbehaving_device import Behaviour, Request, Server, Step, crc16, silent
-from tests.support.running_site import device
+from tests.support.field_devices import GreetingServer, WordsByHand, reading, words_of
+from tests.support.misbehaving_device import Behaviour, Request, Server, Slave, Step, crc16, silent
+from tests.support.running_site import device, serving
 
 METER = "eastron_sdm630"
 
@@ -189,13 +189,13 @@ def echoing(behaviour: Behaviour) -> Behaviour:
 )
 def test_the_echo_of_a_two_wire_adapter_is_not_taken_for_an_answer(driver: str, unit: int) -> None:
     behaviour = words_of(driver, {})
-    with line(echoing(behaviour)) as slave:
+    with serving(Slave(echoing(behaviour))) as slave:
         answered = reading(slave.url, driver, "--unit", str(unit))
     assert_right(answered.values, behaviour)
 
 
 def test_an_echo_without_an_answer_is_no_answer() -> None:
-    with line(echoing(silent)) as slave:
+    with serving(Slave(echoing(silent))) as slave:
         answered = reading(slave.url, "goodwe_dt_legacy", "--unit", "1")
     assert (answered.code, dict(answered.values)) == (1, {})
 

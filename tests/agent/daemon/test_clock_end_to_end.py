@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bucket
+from tests.support.brokers import Broker, ReceivedMessages, subscriber
 from tests.support.faked_clock import faked_clock
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, ReceivedMessages, subscriber, wait_for
+from tests.support.servers import wait_for
 from tests.support.topics import inverter
 
 NEAR = 2.0

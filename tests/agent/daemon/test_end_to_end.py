@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Bucket
+from tests.support.brokers import Broker, ReceivedMessages, mosquitto, subscriber
+from tests.support.databases import Victoria
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, ReceivedMessages, Victoria, free_port, mosquitto, subscriber, wait_for
+from tests.support.servers import free_port, wait_for
 from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
 
 pytestmark = pytest.mark.server

@@ -17,9 +17,10 @@ import pytest
 from wattgram.daemon import health
 
 from tests.conftest import Bucket
+from tests.support.brokers import Broker, subscriber
 from tests.support.misbehaving_device import Request, Step
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, free_port, subscriber, wait_for
+from tests.support.servers import free_port, wait_for
 from tests.support.topics import METER, inverter
 
 

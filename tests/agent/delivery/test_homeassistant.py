@@ -19,10 +19,11 @@ from wattgram.delivery.sinks.homeassistant.entity import of_quantity, of_site
 from wattgram.delivery.sinks.sink import Sink
 from wattgram_drivers.quantity import QUANTITIES
 
+from tests.support.brokers import Broker, mosquitto, subscriber
 from tests.support.home_assistant import CLASSES, announced, rendered, shown, total
 from tests.support.records import NOW, until
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, mosquitto, subscriber, wait_for
+from tests.support.servers import wait_for
 from tests.support.topics import METER, METER_VALUES, inverter
 
 BASE = "homeassistant/device/wattgram-works"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,11 @@ from wattgram.delivery.sinks import influx_client
 from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
 from tests.conftest import Bucket
+from tests.support.certificates import Certificates, certificates
+from tests.support.databases import Influx, Victoria, nginx_v2
+from tests.support.deliveries import connected
 from tests.support.records import METER, NOW, reading, readings
-from tests.support.servers import Certificates, Influx, Victoria, certificates, free_port, nginx_v2, wait_for
+from tests.support.servers import free_port, wait_for
 
 SECRET = "s3cret-t0ken-of-the-database"
 Run = Callable[[Callable[[], Coroutine[Any, Any, None]]], None]
@@ -49,23 +51,13 @@ def config(bucket: Bucket, /, **more: Any) -> InfluxConfig:
     return replace(InfluxConfig(bucket.write.url, bucket.org, bucket.name, bucket.token), **more)
 
 
-@asynccontextmanager
-async def opened(config: InfluxConfig) -> AsyncIterator[InfluxSink]:
-    sink = InfluxSink(config)
-    await sink.open()
-    try:
-        yield sink
-    finally:
-        await sink.close()
-
-
 def stored(bucket: Bucket) -> list[object]:
     return [row["active_power_total"] for row in bucket.rows("SELECT active_power_total FROM device")]
 
 
 def test_a_point_has_measurement_tags_fields_and_nanoseconds(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             strange = record(METER, NOW + 7, {"active_power_total": 0.1, "quality": 'a "quoted" 日本 text'})
             assert await sink.write([strange], 0) == {}
             assert await sink.write([record(METER, NOW, {})], 0) == {}  # a record without values is not written
@@ -87,7 +79,7 @@ def test_a_point_has_measurement_tags_fields_and_nanoseconds(bucket: Bucket, run
 
 def test_a_batch_is_one_request_and_sending_it_again_changes_nothing(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             for _ in range(2):
                 assert await sink.write(readings(1, 5000), 0) == {}
 
@@ -102,7 +94,7 @@ def poisoned(bucket: Bucket) -> Series:
     as_text = Series("device", series.tags, (), (), ("frequency",))
 
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             assert await sink.write([Record(as_text, NOW, b"", ("fifty",))], 0) == {}
 
     asyncio.run(work())
@@ -114,7 +106,7 @@ def test_a_record_whose_type_conflicts_is_refused_alone(bucket: Bucket, run: Run
     bad = record(series, NOW + 1, {"frequency": 50.0})
 
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             refused = await sink.write([*readings(1, 70), bad, *readings(71, 200)], 0)
             assert list(refused) == [70]
             assert "HTTP 400" in refused[70]
@@ -128,7 +120,7 @@ def test_a_batch_of_conflicting_records_takes_one_request(bucket: Bucket, run: R
     series = poisoned(bucket)
 
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             bad = [record(series, NOW + number, {"frequency": 50.0}) for number in range(1, 1001)]
             assert list(await sink.write(bad, 0)) == list(range(1000))
 
@@ -141,7 +133,7 @@ def test_a_batch_of_conflicting_records_takes_one_request(bucket: Bucket, run: R
 
 def test_a_record_not_writable_as_a_line_is_refused_alone(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             refused = await sink.write([reading(1), reading(2, quality="\ud800"), Record(METER, NOW, b"", ("",))], 0)
             assert list(refused) == [1, 2]
             assert all(reason.startswith("not writable as line protocol: ") for reason in refused.values())
@@ -166,7 +158,7 @@ def test_records_stay_queued_when_a_database_defers_them(
     bucket: Bucket, run: Run, status: int, text: str, retry_after: float | None
 ) -> None:
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             with bucket.write.answering(status), pytest.raises(SinkError, match=text) as raised:
                 await sink.write(readings(1, 10), 0)
             # The server's Retry-After is 1.
@@ -185,7 +177,7 @@ def test_errors_about_token_bucket_and_organisation_name_the_setting(bucket: Buc
             (config(bucket, bucket="nowhere"), "HTTP 404 .*database not found.*bucket right"),
         ):
             assert SECRET not in repr(wrong)
-            async with opened(wrong) as sink:
+            async with connected(InfluxSink(wrong)) as sink:
                 assert SECRET not in repr(sink)
                 with pytest.raises(SinkError, match=text) as raised:
                     await sink.write(readings(1, 2), 0)
@@ -198,7 +190,7 @@ def test_a_refused_connection_is_a_sink_error_with_the_address(bucket: Bucket, r
     url = f"http://127.0.0.1:{free_port()}"
 
     async def work() -> None:
-        async with opened(config(bucket, url=url)) as sink:
+        async with connected(InfluxSink(config(bucket, url=url))) as sink:
             with pytest.raises(SinkError, match=f"{url}: .*"):
                 await sink.write(readings(1, 2), 0)
 
@@ -208,7 +200,7 @@ def test_a_refused_connection_is_a_sink_error_with_the_address(bucket: Bucket, r
 @pytest.mark.usefixtures("hasty")
 def test_a_request_to_a_hung_server_ends_with_the_time_out(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             bucket.write.pause()
             with pytest.raises(SinkError, match=r"no answer within 0\.5 s"):
                 await sink.write(readings(1, 10), 0)
@@ -221,7 +213,7 @@ def test_a_request_to_a_hung_server_ends_with_the_time_out(bucket: Bucket, run: 
 
 def test_a_server_restart_between_two_batches_loses_nothing(bucket: Bucket, run: Run) -> None:
     async def work() -> None:
-        async with opened(config(bucket)) as sink:
+        async with connected(InfluxSink(config(bucket))) as sink:
             assert await sink.write(readings(1, 10), 0) == {}
             bucket.write.stop()
             with pytest.raises(SinkError):
@@ -251,7 +243,7 @@ def test_a_failure_reports_the_records_settled_before_it(run: Run) -> None:
     async def work() -> None:
         async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-            async with opened(InfluxConfig(f"http://127.0.0.1:{port}", "plant", "energy")) as sink:
+            async with connected(InfluxSink(InfluxConfig(f"http://127.0.0.1:{port}", "plant", "energy"))) as sink:
                 batch = [reading(1), record(METER, NOW, {"active_power_total": -1.0}), *readings(3, 4)]
                 with pytest.raises(SinkError, match="HTTP 503") as raised:
                     await sink.write(batch, 0)
@@ -272,10 +264,10 @@ def test_https_accepts_only_the_configured_authority(
 
     async def work() -> None:
         right = InfluxConfig(write.url, "plant", "secure", SECRET, tls.ca)
-        async with opened(right) as sink:
+        async with connected(InfluxSink(right)) as sink:
             assert await sink.write(readings(1, 5), 0) == {}
         for ca in (other.ca, None):
-            async with opened(replace(right, ca=ca)) as sink:
+            async with connected(InfluxSink(replace(right, ca=ca))) as sink:
                 with pytest.raises(SinkError, match="certificate verify failed"):
                     await sink.write(readings(6, 9), 0)
         with pytest.raises(SinkError, match=r"no-such\.pem"):
@@ -291,7 +283,7 @@ def test_victoria_metrics_takes_the_same_lines(victoria: Victoria, run: Run) -> 
     series = replace(METER, tags=(("site", "works"), ("device", "sink-test")))
 
     async def work() -> None:
-        async with opened(InfluxConfig(victoria.url, "plant", "energy")) as sink:
+        async with connected(InfluxSink(InfluxConfig(victoria.url, "plant", "energy"))) as sink:
             assert await sink.write([reading(number, series) for number in range(1, 4)], 0) == {}
 
     run(work)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -16,8 +16,10 @@ from wattgram.base.record import Record, Series, record
 from wattgram.delivery.sinks import influx_client, influx_sink
 from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
 
+from tests.support.databases import Call, Influx, Victoria, WriteV2, nginx_v2
+from tests.support.deliveries import connected
 from tests.support.records import METER, NOW, reading, readings
-from tests.support.servers import Call, Influx, Victoria, WriteV2, nginx_v2, wait_for
+from tests.support.servers import wait_for
 
 LINE = 150
 """Approximate size of the line of a reading, bytes."""
@@ -39,16 +41,6 @@ def proxied(tmp_path: Path, influx_engine: Influx, bucket_names: Iterator[str]) 
         yield make
 
 
-@asynccontextmanager
-async def opened(config: InfluxConfig) -> AsyncIterator[InfluxSink]:
-    sink = InfluxSink(config)
-    await sink.open()
-    try:
-        yield sink
-    finally:
-        await sink.close()
-
-
 def stored(engine: Influx, config: InfluxConfig) -> list[object]:
     return [row["active_power_total"] for row in engine.query(config.bucket, "SELECT active_power_total FROM device")]
 
@@ -64,7 +56,7 @@ def test_a_batch_goes_in_requests_of_bounded_size(
     write, config = proxied()
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             assert await sink.write(readings(1, 1000), 0) == {}
             size = sum(len(sink._lines.line(record)) + 1 for record in readings(1, 1000))
             requests = calls(write, -(-size // 20_000))
@@ -80,7 +72,7 @@ def test_a_too_large_request_is_halved_and_later_requests_start_small(
     write, config = proxied(largest="40k")
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             assert await sink.write(readings(1, 1000), 0) == {}
             wait_for(lambda: 413 in write.statuses(), 10, "a refusal")
             large = write.statuses().count(413)
@@ -104,7 +96,7 @@ def test_a_too_large_record_is_set_aside(proxied: Proxied, influx_engine: Influx
     _, config = proxied(largest="5k")
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             refused = await sink.write([*readings(1, 20), reading(21, quality="x" * 6000), *readings(22, 40)], 0)
             assert list(refused) == [20]
             assert "HTTP 413" in refused[20]
@@ -128,7 +120,7 @@ def test_a_422_about_one_line_refuses_that_record_alone(proxied: Proxied, influx
     write, config = proxied(unprocessable=True)
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             assert await sink.write([as_text()], 0) == {}
             refused = await sink.write([*readings(1, 70), *poison([1]), *readings(71, 200)], 0)
             assert list(refused) == [70]
@@ -146,7 +138,7 @@ def test_a_conflicting_series_is_found_in_few_requests_wherever_its_records_are(
     batch = [record for number in range(1, 501) for record in (reading(number), *poison([number]))]
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             assert await sink.write([as_text()], 0) == {}
             refused = await sink.write(batch, 0)
             assert list(refused) == list(range(1, 1000, 2))
@@ -163,7 +155,7 @@ def test_a_server_that_refuses_every_line_gets_few_requests(proxied: Proxied) ->
     write, config = proxied(largest="10")
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             with pytest.raises(SinkError, match="HTTP 413") as raised:
                 await sink.write(readings(1, 1000), 0)
             assert not raised.value.taken
@@ -183,7 +175,7 @@ def test_a_slow_server_gets_smaller_requests(
     write, config = proxied()
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             write.pause()
             with pytest.raises(SinkError, match=r"no answer within 0\.5 s to \d+ bytes"):
                 await sink.write(readings(1, 1000), 0)
@@ -204,7 +196,7 @@ def test_a_retry_after_date_counts_from_the_clock_of_the_server(proxied: Proxied
     write, config = proxied(retry_after=format_datetime(at, usegmt=True))
 
     async def work() -> float | None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             with write.answering(429), pytest.raises(SinkError) as raised:
                 await sink.write(readings(1, 3), 0)
         return raised.value.retry_after
@@ -223,7 +215,7 @@ def test_an_invalid_retry_after_is_ignored(proxied: Proxied, words: str) -> None
     write, config = proxied(retry_after=words)
 
     async def work() -> float | None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             with write.answering(429), pytest.raises(SinkError) as raised:
                 await sink.write(readings(1, 3), 0)
         return raised.value.retry_after
@@ -252,7 +244,7 @@ def test_compressed_lines_arrive_in_a_fraction_of_the_bytes(proxied: Proxied, in
     write, config = proxied()
 
     async def work() -> None:
-        async with opened(config) as sink:
+        async with connected(InfluxSink(config)) as sink:
             sink._compressed = True
             assert await sink.write(readings(1, 1000), 0) == {}
             assert await sink.write(readings(1001, 1001), 0) == {}
@@ -269,7 +261,7 @@ def test_victoria_metrics_takes_compressed_lines(victoria: Victoria) -> None:
     series = Series("device", tags, METER.fields, (), METER.texts)
 
     async def work() -> None:
-        async with opened(InfluxConfig(victoria.url, "plant", "energy")) as sink:
+        async with connected(InfluxSink(InfluxConfig(victoria.url, "plant", "energy"))) as sink:
             sink._compressed = True
             assert await sink.write([reading(number, series) for number in range(1, 101)], 0) == {}
 

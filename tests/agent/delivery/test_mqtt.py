@@ -8,8 +8,8 @@ import json
 import logging
 import random
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,12 @@ from wattgram.delivery.sinks.mqtt_sink import MqttSink
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
+from tests.support.brokers import Broker, mosquitto, subscriber
+from tests.support.certificates import Certificates, certificates
+from tests.support.deliveries import connected
 from tests.support.records import METER, NOW, numbers, reading, readings, until
 from tests.support.scripted_broker import acknowledge, scripted
-from tests.support.servers import Broker, Certificates, certificates, free_port, mosquitto, subscriber, wait_for
+from tests.support.servers import free_port, wait_for
 
 SECRET = "s3cret-of-the-gateway"
 DEVICE = "wattgram/works/device/incomer"
@@ -62,15 +65,6 @@ def config(broker: Broker, **more: Any) -> MqttConfig:
     return replace(
         MqttConfig("127.0.0.1", broker.port, tls=broker.tls is not None, username=name, password=password), **more
     )
-
-
-@asynccontextmanager
-async def connected(sink: MqttSink) -> AsyncIterator[MqttSink]:
-    try:
-        await sink.open()
-        yield sink
-    finally:
-        await sink.close()
 
 
 def powers(messages: list[tuple[str, str]], topic: str = DEVICE) -> list[float]:

@@ -24,10 +24,11 @@ from wattgram.mqtt.mqtt_connection import V311
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
+from tests.support.brokers import Broker, mosquitto, subscriber
+from tests.support.certificates import Certificates
 from tests.support.deliveries import RecordedEvents
 from tests.support.records import reading, readings, until
 from tests.support.scripted_broker import acknowledge, packet, scripted
-from tests.support.servers import Broker, Certificates, mosquitto, subscriber
 
 DEVICE = "wattgram/works/device/incomer"
 

@@ -26,20 +26,12 @@ from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
 from tests.conftest import Bucket
+from tests.support.brokers import Broker, ReceivedMessages, mosquitto, subscriber
+from tests.support.certificates import Certificates, expired
+from tests.support.databases import Influx, nginx_v2
 from tests.support.records import NOW, readings, until
 from tests.support.scripted_broker import packet
-from tests.support.servers import (
-    Broker,
-    Certificates,
-    Influx,
-    ReceivedMessages,
-    expired,
-    free_port,
-    mosquitto,
-    nginx_v2,
-    subscriber,
-    wait_for,
-)
+from tests.support.servers import free_port, wait_for
 
 DEVICE = "wattgram/works/device/incomer"
 EVENT = Series("event", (("site", "works"), ("device", "")), (), (), ("event", "detail"))

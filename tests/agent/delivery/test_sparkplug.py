@@ -6,8 +6,8 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,13 @@ from wattgram.mqtt.mqtt_connection import V311
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.store.spool import Spool
 
+from tests.support.brokers import Broker, ReceivedMessages, mosquitto, subscriber
+from tests.support.certificates import Certificates
+from tests.support.deliveries import connected
 from tests.support.records import NOW, readings, until
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.scripted_broker import packet
-from tests.support.servers import Broker, Certificates, ReceivedMessages, mosquitto, subscriber, wait_for
+from tests.support.servers import wait_for
 from tests.support.tahu import Host, Payload
 from tests.support.topics import METER, METER_VALUES
 
@@ -115,15 +118,6 @@ class NetworkedSink(SparkplugSink):
         if self.network_down:
             raise SinkError("no network")
         await super().open()
-
-
-@asynccontextmanager
-async def connected(sink: SparkplugSink) -> AsyncIterator[SparkplugSink]:
-    try:
-        await sink.open()
-        yield sink
-    finally:
-        await sink.close()
 
 
 def run(work: Any) -> None:

@@ -9,26 +9,20 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from wattgram.goals.cards import html
 from wattgram.goals.cards.plot import HEIGHT, LEFT, RIGHT, WIDTH, PlotSeries, plot
 from wattgram.goals.terms.finding import MissingValue
 
-from tests.support.browser import FLAGS
+from tests.support.browser import browser
 from tests.support.goal_cards import ABOUT, AWAY, CONTEXT, ENTERED, LACKING, NUMBER, SOLAR, TOTAL, every, hostile
 from tests.support.markup import Read
+
+__all__ = ["browser"]
 
 HOSTILE = "<script>alert('x')</script>\"'&"
 A4 = (594.96, 841.92)
 """Points, as Chromium writes 210 mm by 297 mm."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -220,6 +220,7 @@ def test_an_explained_number_can_be_recalculated_from_its_text() -> None:
         "as of       2026-10-20 00:00 CST; 80.0% of the period has elapsed",
         "coverage    98.0% of the elapsed time",
         "grid        zone CN-CQ, basis direct, method proportional, as configured",
+        "sections    METHOD and METHOD-SITE refer to docs/method.md",
         "versions    wattgram 0.1.0, claims.csv sha256:0a1b",
         "2026-07-02 00:00 CST  80.000 %  20.000 %  yes",
     ):

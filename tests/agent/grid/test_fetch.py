@@ -13,8 +13,9 @@ from wattgram.base.errors import FeedError, FeedRefused
 from wattgram.grid.sources import fetch
 from wattgram.grid.sources.fetch import get, retry_after
 
+from tests.support.certificates import Certificates
 from tests.support.grid_signals import answer, serving, utc
-from tests.support.servers import Certificates, free_port
+from tests.support.servers import free_port
 
 NOW = utc("2026-06-01T12:00:00+00:00")
 TOKEN = {"auth-token": "s3cret"}

@@ -27,9 +27,10 @@ from wattgram.mqtt.mqtt_connection import Message
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
 from tests.support.approximate import near
+from tests.support.brokers import Broker
 from tests.support.grid_signals import Hands, utc
 from tests.support.records import until
-from tests.support.servers import Broker, free_port
+from tests.support.servers import free_port
 
 DIRECT = Factors.shipped("china", "direct")
 SHANGHAI, BERLIN = ZoneInfo("Asia/Shanghai"), ZoneInfo("Europe/Berlin")

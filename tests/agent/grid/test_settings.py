@@ -18,8 +18,9 @@ from wattgram.grid.sources.energycharts import EnergyChartsSettings
 from wattgram.grid.sources.file_source import FileSettings
 from wattgram.grid.sources.ukgrid import UkGridSettings
 
+from tests.support.brokers import Broker, subscriber
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, free_port, request, subscriber, wait_for
+from tests.support.servers import free_port, request, wait_for
 from tests.support.topics import METER
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -20,8 +20,9 @@ from wattgram.store.spool import Spool
 
 from tests.conftest import Bucket
 from tests.support.command_runs import Ended, called
+from tests.support.databases import Victoria
 from tests.support.running_site import configuration, one_device
-from tests.support.servers import Victoria, program, request
+from tests.support.servers import program, request
 from tests.support.stored_history import NS, event, quarters, stored, utc, window
 
 NOON = utc("2026-06-01T04:00:00Z")

@@ -17,12 +17,14 @@ from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.role_keys import BatteryConfig
 from wattgram.grid.ladder import Ladder
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 
 from tests.support.account_rows import CHONGQING
 from tests.support.plants import Hands, Plant
 from tests.support.wired_sites import WiredSite, device
 
+INCOMERS = (device("a", "grid"), device("b", "grid", port=503))
+CONNECTION = '[grid]\nnetting = "connection"\n'
 START = int(datetime(2026, 6, 1, 4, 0, tzinfo=UTC).timestamp()) * NS  # 12:00 in Shanghai
 ROLES = {"a": "grid", "press": "load", "store-a": "battery", "b": "grid", "roof": "pv", "store-b": "battery"}
 BEHIND = {"press": "a", "store-a": "a", "roof": "b", "store-b": "b"}
@@ -43,6 +45,12 @@ def run(plant: Plant, minutes: int, powers: Mapping[str, float], silent: Sequenc
         plant.site.tick(plant.clock.now)
 
 
+def number(found: Record, name: str) -> float:
+    value = found[name]
+    assert isinstance(value, float)
+    return value
+
+
 def again(plant: Plant) -> tuple[list[Record], Books]:
     """Return what a replay of the whole history publishes, and its books."""
     records: list[Record] = []
@@ -58,13 +66,12 @@ def again(plant: Plant) -> tuple[list[Record], Books]:
 def test_two_connections_from_the_configuration_to_the_record(tmp_path: Path) -> None:
     """The oracle of METHOD-SITE 8.4, with the hybrid inverter of METHOD-SITE 8.2 at noon behind one of the incomers."""
     devices = (
-        device("a", "grid"),
-        device("b", "grid", port=503),
+        *INCOMERS,
         device("roof", "pv", "goodwe_dt", 504, 'behind = "b"'),
         device("hybrid", "pv", "huawei_sun2000", 505, 'behind = "a"'),
         device("luna", "battery", "huawei_luna2000", 505),
     )
-    site = WiredSite(tmp_path, *devices, grid='[grid]\nnetting = "connection"\n')
+    site = WiredSite(tmp_path, *devices, grid=CONNECTION)
     site.shows("a", active_power_total=100e3)
     site.shows("b", active_power_total=-40e3)
     site.shows("roof", active_power_total=50e3)
@@ -127,7 +134,7 @@ def test_a_gap_on_one_busbar_is_settled_and_a_replay_gives_the_same(tmp_path: Pa
         tick = plant.site.latest
         assert tick is not None
         assert (tick["grid_import_power"], tick["grid_export_power"]) == pytest.approx((80e3, 50e3))
-        assert isnan(tick["load_power"])  # type: ignore[arg-type]  # a number of the record
+        assert isnan(number(tick, "load_power"))
         run(plant, 10 if late else 2, CHARGING, ["roof"])
         run(plant, 20, CHARGING)
         await plant.settle()
@@ -176,7 +183,7 @@ def test_an_impossible_balance_of_one_busbar_withholds_the_results_of_the_site(t
     assert not any(name == "a" for name, _ in found)
     tick = plant.site.latest
     assert tick is not None
-    assert isnan(tick["grid_import_power"])  # type: ignore[arg-type]  # a number of the record
+    assert isnan(number(tick, "grid_import_power"))
     dumped = plant.site._flows._balance.dump()
     other = plant_of(tmp_path / "other").site._flows._balance
     other.restore(dumped)
@@ -201,12 +208,11 @@ def test_an_event_names_the_node_of_the_battery(tmp_path: Path) -> None:
 
 def test_a_row_holds_the_state_of_charge_of_each_pool(tmp_path: Path) -> None:
     devices = (
-        device("a", "grid"),
-        device("b", "grid", port=503),
+        *INCOMERS,
         device("store-a", "battery", "huawei_luna2000", 504, 'behind = "a"\ncapacity = "100 kWh"'),
         device("store-b", "battery", "huawei_luna2000", 505, 'behind = "b"\ncapacity = "50 kWh"'),
     )
-    site = WiredSite(tmp_path, *devices, grid='[grid]\nnetting = "connection"\n')
+    site = WiredSite(tmp_path, *devices, grid=CONNECTION)
     site.shows("store-a", battery_soc=0.5, battery_power=0.0)
     site.shows("store-b", battery_soc=0.2, battery_power=0.0)
     site.run(2)

@@ -19,8 +19,7 @@ def quarters(folder: Path, ring: float) -> list[Record]:
     start, powers = at("2026-06-01T04:00:00"), {"incomer": 100e3, "ring": ring}
 
     async def work() -> None:
-        plant = await opened(folder, {"incomer": "grid", "ring": "grid"}, start, tick=5.0, timezone="UTC")
-        plant._powers |= powers
+        plant = await opened(folder, {"incomer": "grid", "ring": "grid"}, start, powers, tick=5.0, timezone="UTC")
         run_until(plant, start + 900 * NS, 5.0, powers)
         run_until(plant, start + 1200 * NS, 5.0, powers)
         run_until(plant, start + 2400 * NS, 5.0, powers, silent=("ring",))

@@ -24,15 +24,13 @@ def test_a_pause_of_days_is_settled_in_small_steps_also_over_a_kill(tmp_path: Pa
     async def work() -> Path:
         folder = tmp_path / "spool"
         folder.mkdir()
-        plant = await opened(folder, roles, start, tick=60.0, timezone="UTC")
-        plant._powers |= powers
+        plant = await opened(folder, roles, start, powers, tick=60.0, timezone="UTC")
         run_until(plant, start + 3600 * NS, 60.0, powers)
         for pause in (4 * 86400.0, 60.0):
             folder = await ended(plant, folder, killed=True)
             plant.flow(pause, **powers)
             counted, clock = plant.counters, plant.clock
-            plant = await opened(folder, roles, 0, tick=60.0, timezone="UTC", clock=clock, counted=counted)
-            plant._powers |= powers
+            plant = await opened(folder, roles, 0, powers, tick=60.0, timezone="UTC", clock=clock, counted=counted)
             run_until(plant, plant.clock.now + 60 * NS, 60.0, powers)
             assert len(plant.appended("late")) == MOST_LATE_ROWS
         await plant.spool.sync()

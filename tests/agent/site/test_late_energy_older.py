@@ -38,8 +38,7 @@ def test_energy_of_a_gap_before_the_history_is_unaccounted_in_its_day(tmp_path: 
     async def work() -> Path:
         folder = tmp_path / "spool"
         folder.mkdir()
-        plant = await opened(folder, ROLES, START, tick=60.0, timezone="UTC")
-        plant._powers |= POWERS
+        plant = await opened(folder, ROLES, START, POWERS, tick=60.0, timezone="UTC")
         run_until(plant, START + HOUR, 60.0, POWERS)
         for hour in range(2, 9):
             run_until(plant, START + hour * HOUR, 60.0, POWERS, silent=("roof",))
@@ -53,8 +52,7 @@ def test_energy_of_a_gap_before_the_history_is_unaccounted_in_its_day(tmp_path: 
             run_until(plant, START + 9 * HOUR + 660 * NS, 60.0, POWERS)
             folder = await ended(plant, folder, killed=True)
             counted, clock = plant.counters, plant.clock
-            plant = await opened(folder, ROLES, 0, tick=60.0, timezone="UTC", clock=clock, counted=counted)
-            plant._powers |= POWERS
+            plant = await opened(folder, ROLES, 0, POWERS, tick=60.0, timezone="UTC", clock=clock, counted=counted)
         run_until(plant, START + 24 * HOUR + 60 * NS, 60.0, POWERS)
         await plant.settle()
         await plant.spool.close()

@@ -44,15 +44,15 @@ def test_the_part_of_a_quarter_that_a_gap_covers_prices_it(tmp_path: Path, resta
         clock = Hands(START)
         feed = Feed("feed", clock)
         feed.put(signals(900.0))
-        plant = await opened(folder, roles, 0, tick=5.0, feeds=[feed], timezone="UTC", clock=clock)
-        plant._powers |= powers
+        plant = await opened(folder, roles, 0, powers, tick=5.0, feeds=[feed], timezone="UTC", clock=clock)
         run_until(plant, START + 300 * NS, 5.0, powers)
         if restarted:
             folder = await ended(plant, folder, killed=True)
             plant.flow(295.0, **powers)
             counted = plant.counters
-            plant = await opened(folder, roles, 0, tick=5.0, feeds=[feed], timezone="UTC", clock=clock, counted=counted)
-            plant._powers |= powers
+            plant = await opened(
+                folder, roles, 0, powers, tick=5.0, feeds=[feed], timezone="UTC", clock=clock, counted=counted
+            )
         else:
             run_until(plant, START + 595 * NS, 5.0, powers, silent=("incomer",))
         run_until(plant, START + 1000 * NS, 5.0, powers)

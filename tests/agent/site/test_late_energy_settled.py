@@ -20,6 +20,20 @@ from tests.support.plants import Plant
 
 pytestmark = pytest.mark.slow(2)
 
+START = at("2026-06-01T04:00:00")
+POWERS = {"incomer": 30e3, "roof": 40e3}
+"""70 kW of load, 30 kW of them imported."""
+
+
+async def roofed(folder: Path) -> Plant:
+    """Return a plant with an incomer and PV, of which POWERS flow since START, with a tick of 5 s."""
+    return await opened(folder, {"incomer": "grid", "roof": "pv"}, START, POWERS, tick=5.0)
+
+
+def run_to(plant: Plant, seconds: float, silent: tuple[str, ...] = ()) -> None:
+    """Run a `roofed` plant until so many seconds after START."""
+    run_until(plant, START + round(seconds * NS), 5.0, POWERS, silent=silent)
+
 
 @pytest.mark.parametrize("tick", [1.0, 5.0])
 def test_a_silent_pv_meter_leaves_the_load_absent_until_its_counter_tells(tmp_path: Path, tick: float) -> None:
@@ -28,8 +42,7 @@ def test_a_silent_pv_meter_leaves_the_load_absent_until_its_counter_tells(tmp_pa
     roles = {"incomer": "grid", "roof": "pv"}
 
     async def work() -> Plant:
-        plant = await opened(tmp_path, roles, at("2026-06-01T15:20:20") - round(tick * NS), tick=tick)
-        plant._powers |= powers
+        plant = await opened(tmp_path, roles, at("2026-06-01T15:20:20") - round(tick * NS), powers, tick=tick)
         run_until(plant, at("2026-06-01T15:30:00"), tick, powers)
         run_until(plant, at("2026-06-01T15:49:59"), tick, powers, silent=("roof",))
         latest = plant.site.latest
@@ -91,13 +104,13 @@ def test_a_pause_of_the_process_is_shared_at_the_end_of_a_window(
     async def work() -> Path:
         folder = tmp_path / "spool"
         folder.mkdir()
-        plant = await opened(folder, {"incomer": "grid"}, edge - 151 * NS, timezone=timezone)
-        plant._powers |= powers
+        plant = await opened(folder, {"incomer": "grid"}, edge - 151 * NS, powers, timezone=timezone)
         run_until(plant, edge - 70 * NS, 1.0, powers)
         left = await ended(plant, folder, killed=killed)
         plant.flow(139.0, **powers)
-        after = await opened(left, {"incomer": "grid"}, 0, timezone=timezone, clock=plant.clock, counted=plant.counters)
-        after._powers |= powers
+        after = await opened(
+            left, {"incomer": "grid"}, 0, powers, timezone=timezone, clock=plant.clock, counted=plant.counters
+        )
         run_until(after, edge + (70 + slow_poll - 1) * NS, 1.0, powers, silent=("incomer",))
         run_until(after, edge + 300 * NS, 1.0, powers)
         await after.settle()
@@ -131,8 +144,7 @@ def test_the_rest_of_a_reading_before_a_pause_does_not_end_the_gap(tmp_path: Pat
     async def work() -> Path:
         folder = tmp_path / "spool"
         folder.mkdir()
-        plant = await opened(folder, roles, edge - 300 * NS, tick=20.0)
-        plant._powers |= powers
+        plant = await opened(folder, roles, edge - 300 * NS, powers, tick=20.0)
         for _ in range(10):
             plant.flow(10.0, **powers)
             instant = plant.clock.now
@@ -142,8 +154,7 @@ def test_the_rest_of_a_reading_before_a_pause_does_not_end_the_gap(tmp_path: Pat
             plant.flow(8.0, **powers)
         left = await ended(plant, folder, killed=killed)
         plant.flow(500.0, **powers)
-        after = await opened(left, roles, 0, tick=20.0, clock=plant.clock, counted=plant.counters)
-        after._powers |= powers
+        after = await opened(left, roles, 0, powers, tick=20.0, clock=plant.clock, counted=plant.counters)
         run_until(after, edge + 410 * NS, 10.0, powers, silent=("incomer",))
         run_until(after, edge + 600 * NS, 10.0, powers)
         (settled,) = [str(record["detail"]) for record in after.appended("event") if record["event"] == "gap settled"]
@@ -171,14 +182,12 @@ def test_a_pause_over_a_day_has_the_energy_of_its_hours(tmp_path: Path, timezone
     start, powers, roles = at(day) - 12 * 3600 * NS, {"incomer": 360e3}, {"incomer": "grid"}
 
     async def work() -> None:
-        plant = await opened(tmp_path, roles, start, tick=60.0, timezone=timezone)
-        plant._powers |= powers
+        plant = await opened(tmp_path, roles, start, powers, tick=60.0, timezone=timezone)
         run_until(plant, start + 1800 * NS, 60.0, powers)
         await ended(plant, tmp_path, killed=False)
         plant.flow(2 * 86400.0, **powers)
         counted, clock = plant.counters, plant.clock
-        plant = await opened(tmp_path, roles, 0, tick=60.0, timezone=timezone, clock=clock, counted=counted)
-        plant._powers |= powers
+        plant = await opened(tmp_path, roles, 0, powers, tick=60.0, timezone=timezone, clock=clock, counted=counted)
         run_until(plant, clock.now + 1800 * NS, 60.0, powers)
         await plant.settle()
         await plant.spool.close()
@@ -200,8 +209,7 @@ def test_two_silent_meters_are_settled_when_both_have_told(tmp_path: Path) -> No
     start = at("2026-06-01T04:00:00")
 
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv", "mill": "wind"}, start, tick=5.0)
-        plant._powers |= powers
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv", "mill": "wind"}, start, powers, tick=5.0)
         run_until(plant, start + 300 * NS, 5.0, powers)
         run_until(plant, start + 600 * NS, 5.0, powers, silent=("roof",))
         run_until(plant, start + 1200 * NS, 5.0, powers, silent=("roof", "mill"))
@@ -229,14 +237,10 @@ def test_two_silent_meters_are_settled_when_both_have_told(tmp_path: Path) -> No
 
 
 def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp_path: Path) -> None:
-    powers = {"incomer": 30e3, "roof": 40e3}
-    start = at("2026-06-01T04:00:00")
-
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
-        plant._powers |= powers
-        run_until(plant, start + 450 * NS, 5.0, powers)
-        run_until(plant, start + 1800 * NS, 5.0, powers, silent=("incomer",))
+        plant = await roofed(tmp_path)
+        run_to(plant, 450)
+        run_to(plant, 1800, silent=("incomer",))
         await plant.spool.close()
 
     asyncio.run(work())
@@ -254,18 +258,14 @@ def test_energy_of_healthy_meters_is_counted_beside_a_meter_that_never_tells(tmp
 def test_a_meter_that_begins_anew_in_its_gap_leaves_the_load_of_the_gap_absent(
     tmp_path: Path, counter: tuple[float, float]
 ) -> None:
-    # 70 kW, 30 kW from the incomer. The new counter tells nothing of the gap from 300 s to 700 s, nor may the site.
-    powers = {"incomer": 30e3, "roof": 40e3}
-    start = at("2026-06-01T04:00:00")
-
+    # The new counter tells nothing of the gap from 300 s to 700 s, nor may the site.
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
-        plant._powers |= powers
-        run_until(plant, start + 300 * NS, 5.0, powers)
-        run_until(plant, start + 500 * NS, 5.0, powers, silent=("roof",))
+        plant = await roofed(tmp_path)
+        run_to(plant, 300)
+        run_to(plant, 500, silent=("roof",))
         plant.counters["roof"] = list(counter)
-        run_until(plant, start + 700 * NS, 5.0, powers, silent=("roof",))
-        run_until(plant, start + 1800 * NS, 5.0, powers)
+        run_to(plant, 700, silent=("roof",))
+        run_to(plant, 1800)
         await plant.settle()
         await plant.spool.close()
 
@@ -285,8 +285,7 @@ def test_the_events_name_the_device_and_the_energy_of_its_gap(tmp_path: Path) ->
     start = at("2026-06-01T04:00:00")
 
     async def work() -> list[tuple[str, str]]:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start)
-        plant._powers |= powers
+        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, powers)
         run_until(plant, start + 60 * NS, 1.0, powers)
         run_until(plant, start + 180 * NS, 1.0, powers, silent=("roof",))
         run_until(plant, start + 200 * NS, 1.0, powers)
@@ -302,19 +301,15 @@ def test_the_events_name_the_device_and_the_energy_of_its_gap(tmp_path: Path) ->
 
 
 def test_a_replay_of_settled_quarters_changes_nothing(tmp_path: Path) -> None:
-    powers = {"incomer": 30e3, "roof": 40e3}
-    start = at("2026-06-01T04:00:00")
-
     async def work() -> Plant:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, start, tick=5.0)
-        plant._powers |= powers
-        run_until(plant, start + 800 * NS, 5.0, powers)
-        run_until(plant, start + 1000 * NS, 5.0, powers, silent=("roof",))
-        run_until(plant, start + 2000 * NS, 5.0, powers)
+        plant = await roofed(tmp_path)
+        run_to(plant, 800)
+        run_to(plant, 1000, silent=("roof",))
+        run_to(plant, 2000)
         await plant.settle()
-        run_until(plant, start + 3700 * NS, 5.0, powers)
+        run_to(plant, 3700)
         await plant.settle()
-        replay = await plant.revision.revise(start, start + 3600 * NS, ALL_WINDOWS)
+        replay = await plant.revision.revise(START, START + 3600 * NS, ALL_WINDOWS)
         assert not replay.counts.changed
         await plant.spool.close()
         return plant
@@ -392,8 +387,9 @@ def test_a_counter_that_was_reset_in_a_gap_settles_nothing(tmp_path: Path) -> No
     powers = {"incomer": -150e3, "roof": 200e3}
 
     async def work() -> None:
-        plant = await opened(tmp_path, {"incomer": "grid", "roof": "pv"}, at("2026-06-01T02:00:00") - 5 * NS, tick=5.0)
-        plant._powers |= powers
+        plant = await opened(
+            tmp_path, {"incomer": "grid", "roof": "pv"}, at("2026-06-01T02:00:00") - 5 * NS, powers, tick=5.0
+        )
         run_until(plant, at("2026-06-01T02:20:00"), 5.0, powers)
         run_until(plant, at("2026-06-01T02:39:55"), 5.0, powers, silent=("roof",))
         plant.counters["roof"] = [5.0, 0.0]

@@ -26,7 +26,7 @@ from wattgram.grid.feed import Feed
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.remembered import restore
 from wattgram.grid.signal import Signal
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 from wattgram.store import DATABASE_FILE
 from wattgram.store.history import History
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import Bucket
+from tests.support.brokers import Broker, ReceivedMessages, subscriber
 from tests.support.command_runs import wattgram
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import Broker, ReceivedMessages, subscriber, wait_for
+from tests.support.servers import wait_for
 from tests.support.topics import METER
 
 TICKS = "SELECT * FROM emission WHERE \"window\" = 'tick'"

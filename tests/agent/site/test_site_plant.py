@@ -249,7 +249,7 @@ def test_scope_1_of_an_hour_is_absent_if_its_end_has_no_fuel(tmp_path: Path, beg
     hours = plant.windows("1h")
     for name in ("scope1", "heat_fuel_emission"):
         assert [name in hour.as_dict() for hour in hours] == [known, True, True]
-        told = [hour[name] for hour in hours if name in hour.as_dict()]
+        told = [float(hour[name]) for hour in hours if name in hour.as_dict()]
         assert told == pytest.approx([10 * 3017.4] * len(told), rel=1e-2)
         if begin == 3580:  # the second hour has the fuel of 20 s of the first one
             assert sum(told) == pytest.approx(30 * 3017.4, rel=2e-3)

@@ -11,7 +11,7 @@ import pytest
 from wattgram.accounts.books import Books
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.grid.ladder import Ladder
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 
 from tests.support.wired_sites import WiredSite, device
 

@@ -13,236 +13,39 @@ import struct
 import subprocess
 import sys
 import zlib
-from base64 import b85decode, b85encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
-from math import inf, isnan, nan
+from math import inf
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.accounts.late_energy import LateEnergy
-from wattgram.base.record import INTERNAL, KINDS, WINDOWS, Kind, Record, Series, record
-from wattgram.counters.counter import State
-from wattgram.site.settlement import Settlement
-from wattgram.store import StoreView, block, connected, journal_records
+from wattgram.base.record import INTERNAL, KINDS, Record, Series
+from wattgram.store import block, connected
 from wattgram.store.history import MAX_TIME, History
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.published_times import PublishedTimes, PublishedWindows
-from wattgram.timekeeping.tick_order import TickOrder
 from wattgram_ext import columns
-from wattgram_ext.intensity import OUTPUTS, Accounts
 
 from tests.support import format_reader
 from tests.support.format_reader import ABSENT, Contents, Stored
 from tests.support.records import METER, NOW
-from tests.support.spools import MIB, NS, happening, killed, noisy, put
+from tests.support.spools import NS, killed, noisy, put
+from tests.support.written_spools import (
+    ODD,
+    SIZE,
+    Facts,
+    Written,
+    facts_of,
+    left,
+    read_facts,
+    spool_in,
+    unnumbered,
+    viewed,
+)
 
 PAGES = Path(__file__).resolve().parents[3] / "docs/formats"
 READER = Path(format_reader.__file__)
-SIZE = 4 * MIB
-"""Smallest size that a configuration allows, bytes; a segment has 64 KiB then."""
-
-EVERY: tuple[Kind, ...] = get_args(Kind)
-SITE = ("site", "works")
-WINDOW_FIELDS = (*OUTPUTS, "grid_tier", "grid_age", "revision")
-EMISSION_TEXTS = ("grid_source", "basis", "method")
-INSTANT = Series(
-    "instant",
-    (SITE, ("roles", "grid load"), ("columns", "energy official"), ("era", "2")),
-    ("seconds", "grid_intensity", "grid_clean_share", "incomer", "hall", "official"),
-)
-WIDE = Series(
-    "device",
-    (SITE, ("device", "analyser"), ("role", "load"), ("driver", "janitza_umg604")),
-    tuple(f"quantity_{number}" for number in range(12)),
-    ("quantity_3",),
-    ("quality",),
-)
-UNREAD = Series("device", (SITE, ("device", "roof"), ("role", "pv"), ("driver", "sunspec")), (), (), ("quality",))
-"""A device has no fields before its first reading."""
-
-ODD = tuple(
-    struct.unpack("<d", struct.pack("<Q", bits))[0]
-    for bits in (0x7FF8000000000001, 0xFFF8000000000000, 0x8000000000000000, 0x7FF0000000000001, 1, 0x7FEFFFFFFFFFFFFF)
-)
-"""Two other NaN, minus zero, a signalling NaN, the smallest and the largest double."""
-
-Facts = tuple[int, str, tuple[tuple[str, str], ...], tuple[str, ...], tuple[str, ...], tuple[str, ...], int, bytes]
-
-
-def emission(window: str, time: int, load: float, revision: int = 0) -> Record:
-    series = Series("emission", (SITE, ("window", window)), WINDOW_FIELDS, ("grid_tier", "revision"), EMISSION_TEXTS)
-    fields = {"load_power": load, "coverage": 1.0, "grid_tier": 5, "grid_age": 0.0, "revision": revision}
-    return record(series, time, {**fields, "grid_source": "table CN-CQ 2023", "basis": "direct"})
-
-
-def day(start: int, energy: float) -> Record:
-    return record(Series("day", (SITE, ("device", "hall")), ("energy", "seconds")), start, {"energy": energy})
-
-
-def wide(number: int, chance: random.Random) -> Record:
-    """Return a reading with a column for every coding."""
-    single = struct.unpack("f", struct.pack("f", chance.uniform(100, 300)))[0]
-    values = (
-        50.0,  # constant
-        chance.randrange(2300) / 10,  # decimal
-        123_456.25 + 7 * number,  # a counter
-        float(chance.randrange(5)),
-        struct.unpack("f", struct.pack("f", chance.randrange(2300) / 10))[0],  # decimal single
-        single,
-        chance.random(),
-        nan if number % 3 else chance.randrange(1000) / 100,  # sparse
-        nan,
-        inf if number % 5 == 0 else -1.5,
-        ODD[number % len(ODD)],
-        nan if number % 2 else ODD[number % len(ODD)],
-    )
-    quality = ("good", "estimated", "stale", 'q"uote', "水泥厂", "\ud800")[number % 6 if number % 4 == 0 else 0]
-    return Record(WIDE, NOW + number * NS + chance.randrange(10**6), struct.pack("12d", *values), (quality,))
-
-
-def instants(first: int, last: int) -> Iterator[Record]:
-    for number in range(first, last + 1):
-        yield Record(INSTANT, NOW + number * NS, struct.pack("6d", 1.0, 521.7, 0.35, 1000.0 + number, number / 8, nan))
-
-
-def records_of_all_kinds(turn: int, chance: random.Random) -> list[Record]:
-    """Return records of each kind and of each place in the store."""
-    first, time = 60 * turn, NOW + turn * 3600 * NS
-    records = [
-        *(wide(number, chance) for number in range(first, first + 40)),
-        *instants(first, first + 30),
-        *(emission("tick", NOW + number * NS, 1000.5 + number) for number in range(first, first + 30)),
-        *(emission(window, time, 5000.0 + turn) for window in ("15m", "1h", "1d", "1mo")),
-        emission("15m", time, 4000.0 + turn, revision=2),
-        happening(turn),
-        record(Series("gateway", (SITE,), ("uptime", "memory"), ("memory",)), time, {"uptime": 1.5, "memory": 2**40}),
-        record(
-            Series("goal", (SITE, ("goal", "A04")), ("value", "target", "coverage"), (), ("state",)),
-            time,
-            {"value": 0.4, "state": "on track"},
-        ),
-        Record(Series("late", INSTANT.tags, INSTANT.fields), time, struct.pack("6d", 2.0, nan, 0.1, 1e-9, -7.0, 1e300)),
-        Record(Series("checkpoint", (SITE,), (), (), ("how", "state")), time, b"", ("anew", "ABC{|}~")),
-        record(
-            Series("signal", (SITE, ("feed", "mix #2")), ("intensity", "tier"), ("tier",), ("basis", "shares")),
-            time,
-            {"intensity": 521.7, "tier": 1, "basis": "direct", "shares": '{"coal":0.5}'},
-        ),
-        day(NOW, 100.0 * turn),
-        Record(UNREAD, time, b"", ("stale",)),
-    ]
-    chance.shuffle(records)
-    return [*records, emission("tick", NOW + first * NS, 999.25, revision=1)]
-
-
-@dataclass
-class Written:
-    """A spool directory and its appended records. refused: number, sink, reason, values."""
-
-    folder: Path
-    records: list[Record] = field(default_factory=list)
-    state: dict[str, bytes] = field(default_factory=dict)
-    positions: dict[str, int] = field(default_factory=dict)
-    refused: list[tuple[int, str, str, bytes]] = field(default_factory=list)
-
-    def facts(self) -> list[Facts]:
-        """Return the facts of each record in the order of numbers."""
-        return [facts_of(number, record) for number, record in enumerate(self.records, 1)]
-
-
-def facts_of(number: int, record: Record) -> Facts:
-    series = record.series
-    names = (series.fields, series.integers, (*series.texts, *record.texts))
-    return number, series.kind, series.tags, *names, record.time, record.values
-
-
-def read_facts(records: Iterable[Stored]) -> list[Facts]:
-    return [
-        (
-            record.number,
-            record.series.kind,
-            record.series.tags,
-            record.series.fields,
-            record.series.integers,
-            (*record.series.texts, *record.texts),
-            record.time,
-            struct.pack(f"<{len(record.values)}d", *record.values),
-        )
-        for record in records
-    ]
-
-
-def viewed(folder: Path) -> list[Facts]:
-    """Return the records that wattgram itself reads; its view has no numbers."""
-    with closing(connected(folder)) as db:
-        view = StoreView(folder, db, journal_records(folder))
-        return [facts_of(0, record) for record in view.in_order(EVERY, 0, lambda _: True)]
-
-
-def unnumbered(facts: Iterable[Facts]) -> list[Facts]:
-    return [(0, *facts_of_record[1:]) for facts_of_record in facts]
-
-
-async def fill_spool(spool: Spool, written: Written) -> None:
-    """Append records with four packings; the later records are in the journal."""
-    chance = random.Random(1)
-    for turn in range(6):
-        turn_records = records_of_all_kinds(turn, chance)
-        if turn == 1:
-            huge = "".join(chance.choices("0123456789abcdef", k=400_000))
-            turn_records += [
-                Record(METER, NOW, struct.pack("2d", 1.0, 2.0), (huge,)),  # larger than a segment
-                Record(METER, NOW, struct.pack("3d", 1.0, 2.0, 3.0), ("good",)),  # a number without a field
-                Record(METER, NOW, struct.pack("2d", 1.0, 2.0), ()),
-            ]
-        written.records += turn_records
-        pieces = {
-            "site": b"\0\xff" * turn,
-            "told": json.dumps({"turn": turn}).encode(),
-            f"waiting {turn}": b"x",
-            "waiting 0": b"",
-        }
-        for name, data in pieces.items():
-            spool.put_state(name, data)
-        written.state |= pieces
-        for start in range(0, len(turn_records), 50):
-            await put(spool, turn_records[start : start + 50])
-        if turn < 4:
-            await spool.pack(NOW + turn)
-        if turn in (2, 4):
-            batch = await spool.batch("influxdb", 20)
-            await spool.refuse("influxdb", batch, {7: "field type conflict: 水"})
-            refused = batch.records[7]
-            written.refused.append((batch.seqs[7], "influxdb", "field type conflict: 水", refused.values))
-            spool.settle("influxdb", batch, 20)
-            spool.settle("mqtt", await spool.batch("mqtt", 9), 9)
-    await spool.sync()
-    written.positions |= spool.positions
-
-
-def spool_in(folder: Path, *, kill: bool) -> Written:
-    written = Written(folder)
-
-    async def fill() -> None:
-        spool = Spool(folder, max_size=SIZE, keep=1e9, sinks=("mqtt", "influxdb"))
-        await spool.open()
-        await fill_spool(spool, written)
-        assert (spool.damaged, spool.dropped, spool.lost) == (0, 0, 0)
-        await (killed(spool) if kill else spool.close())
-
-    asyncio.run(fill())
-    return written
-
-
-def left(written: Written, replaced: int) -> list[Facts]:
-    """Return all appended records without the first `replaced` of kind `day`, which a later packing replaced."""
-    replaced_facts = [facts_of_record for facts_of_record in written.facts() if facts_of_record[1] == "day"][:replaced]
-    return [facts_of_record for facts_of_record in written.facts() if facts_of_record not in replaced_facts]
 
 
 @pytest.fixture(scope="module")
@@ -494,135 +297,6 @@ def test_the_reader_decodes_each_whole_column_that_is_written(numbers: list[int]
     assert format_reader.whole_column(packed, len(numbers)) == numbers
 
 
-# the examples of the pages
-
-
-def dumps(page: str) -> list[bytes]:
-    """Return the bytes of each `hexdump -C` on a page, in order."""
-    dumped = []
-    for fenced in re.findall(r"^```\n(0{8}  .*?)^```$", (PAGES / page).read_text(), re.MULTILINE | re.DOTALL):
-        data, repeated = bytearray(), False
-        for line in fenced.splitlines():
-            if line == "*":
-                repeated = True
-                continue
-            offset, _, rest = line.partition("  ")
-            if repeated:
-                data += data[-16:] * ((int(offset, 16) - len(data)) // 16)
-                repeated = False
-            assert int(offset, 16) == len(data)
-            data += bytes.fromhex(rest.partition("|")[0])
-        dumped.append(bytes(data))
-    return dumped
-
-
-def table(page: str, head: str) -> list[list[str]]:
-    """Return the rows of the table with this head on a page."""
-    text = (PAGES / page).read_text()
-    rows = text.partition(f"{head}\n")[2].partition("\n\n")[0].splitlines()[1:]
-    assert rows
-    return [[cell.strip().strip("`") for cell in row.strip("|").split("|")] for row in rows]
-
-
-def test_the_example_of_a_block_holds_the_records_of_its_page() -> None:
-    data, content = dumps("block.md")
-    decoded_block = format_reader.block_at(data, 0, 7)
-    assert decoded_block is not None
-    assert len(data) == 512
-    assert (decoded_block.first, decoded_block.last, decoded_block.ordinal, decoded_block.count) == (101, 107, 2000, 4)
-    assert (decoded_block.since, decoded_block.until) == (NOW, NOW + 15 * NS)
-    assert list(map(len, decoded_block.parts)) == [142, 121, 0, 0, 0, 0, 0, 0]
-    assert format_reader.inflated(decoded_block.parts[1]) == content
-    known = format_reader.definitions(decoded_block.parts[0])
-    assert [digest.hex(" ") for digest in known] == ["37 12 4a bb fd 59 7a f4"]
-    records, damage = format_reader.records_of(decoded_block, known)
-    head = "| number | time | active_power_total | voltage_l1n | active_energy_import | frequency | quality |"
-    expected = [
-        (int(number), int(time), struct.pack("<4d", *map(float, values)), (quality,))
-        for number, time, *values, quality in table("block.md", head)
-    ]
-    assert [
-        (record.number, record.time, struct.pack("<4d", *record.values), record.texts) for record in records
-    ] == expected
-    assert damage == []
-    # and wattgram reads the same
-    theirs = block.head_of(data, 7)
-    assert theirs is not None
-    pieces = [data[begin : begin + length] for begin, length in map(theirs.place, (0, 1))]
-    (series,) = block.definitions(pieces[0])
-    decoded = block.decode(pieces[1], {block.digest(series): series})
-    assert [(number, record.time, record.values, record.texts) for number, record in decoded] == expected
-
-
-def test_the_walk_through_of_a_block_follows_its_bytes() -> None:
-    data, content = dumps("block.md")
-    head = table("block.md", "The head of the block above:\n\n| bytes | value |")
-    assert bytes.fromhex(" ".join(row[0] for row in head[:-1])) + bytes(24) == data[:92]
-    at = 0
-    for offset, listed_bytes, _ in table("block.md", "| offset | bytes | meaning |"):
-        data_bytes = (
-            listed_bytes.encode() if listed_bytes.startswith("[") else bytes.fromhex(re.sub("[`,]", " ", listed_bytes))
-        )
-        assert (int(offset, 16), content[at : at + len(data_bytes)]) == (at, data_bytes)
-        at += len(data_bytes)
-    assert at == len(content)
-
-
-def test_the_examples_of_codings_decode_as_the_page_states() -> None:
-    numbers = table("block.md", "| numbers | bytes |")
-    forms = set[int]()
-    for listed, packed in numbers:
-        column = [float(text) for text in listed.split(", ")]
-        data = bytes.fromhex(packed)
-        decoded, used = format_reader.number_column(data, len(column))
-        values = struct.pack(f"<{len(column)}d", *column)
-        assert struct.pack(f"<{len(decoded)}d", *decoded) == values
-        assert used == len(data)
-        assert columns.unpack(data, len(column), 1) == values
-        assert columns.pack(values, 1) == data
-        forms.add(data[0])
-    assert forms == {0, 2, 3, 4, 5, 0x82, 0x85}
-    for listed, packed in table("block.md", "| integers | bytes |"):
-        integers = [int(text) for text in listed.split(", ")]
-        assert format_reader.whole_column(bytes.fromhex(packed), len(integers)) == integers
-        assert columns.pack_whole(struct.pack(f"{len(integers)}q", *integers)).hex(" ") == packed
-
-
-def test_the_example_of_a_journal_holds_the_records_of_its_page() -> None:
-    (data,) = dumps("journal.md")
-    page = (PAGES / "journal.md").read_text()
-    assert format_reader.pages_are_sound(data) == [True]
-    (first, second), missing_after = format_reader.journal(data)
-    assert missing_after is None
-    heads = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
-    assert [first.head, second.head] == heads
-    assert (first.generation, second.generation, first.records) == (2, 2, [])
-    (row_record,) = second.records
-    assert (row_record.number, row_record.time, row_record.values, row_record.texts) == (
-        5,
-        NOW + 15 * NS,
-        (51400.0, 230.0, 1234581.0, 50.0),
-        ("good",),
-    )
-    assert second.state == {"told device incomer": b"1790000015000000000 1790000015000000000 0"}
-    (refused,) = second.refused
-    assert (refused.sink, refused.record.number, refused.record.values[0]) == ("influxdb", 2, 51350.0)
-    (row,) = re.findall(r"^The row:\n\n```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    row_bytes = bytes.fromhex("".join(line.partition("   ")[0] for line in row.splitlines()))
-    assert struct.unpack_from("<QIqII", row_bytes) == (5, 0, NOW + 15 * NS, 32, 8)
-    assert row_bytes[28:] == struct.pack("<4d", *row_record.values) + b'["good"]'
-    assert zlib.crc32(bytes(4032)) == 0xE8B8467D  # of an empty page
-
-
-def test_the_example_of_a_segment_is_a_head() -> None:
-    (head,) = dumps("segment.md")
-    head_block = format_reader.block_at(head.ljust(512, b"\0"), 0, 1)
-    assert head_block is not None
-    assert (head_block.first, head_block.last, head_block.ordinal, head_block.count) == (1, 3, 0, 3)
-    assert list(map(len, head_block.parts)) == [142, 116, 0, 0, 0, 0, 0, 0]
-    assert format_reader.block_at(head.ljust(512, b"\0"), 0, 2) is None
-
-
 def test_the_schema_and_the_checksum_of_the_database_are_as_its_page_states(closed: Written) -> None:
     page = (PAGES / "database.md").read_text()
     (schema,) = re.findall(r"^```sql\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
@@ -634,98 +308,3 @@ def test_the_schema_and_the_checksum_of_the_database_are_as_its_page_states(clos
     example = re.search(r"the CRC-32 of `([^`]*)` is (\d+)", page)
     assert example
     assert zlib.crc32(example[1].encode()) == int(example[2])
-
-
-def test_the_state_of_the_accounts_has_the_layout_of_the_page() -> None:
-    roles = ("grid", "pv", "battery", "load")
-    accounts = Accounts(roles, [0.0] * 4, windows=4)
-    accounts.step(struct.pack("7d", 3600.0, 500.0, 0.25, 1000.0, 400.0, -300.0, nan))
-    state = accounts.state()
-    assert len(state) == 6920 + 8 * len(roles)
-    hashed = 2166136261
-    for role in roles:
-        index = ("grid", "pv", "wind", "hydro", "genset", "chp", "battery", "load", "ev").index(role)
-        hashed = (hashed ^ index) * 16777619 % 2**32
-    assert struct.unpack_from("<8s6I", state) == (b"WTGRAMG1", 5, 4, 4, hashed, 1, 1)
-    stock = struct.unpack_from("<6d", state, 32)
-    assert struct.unpack_from("<14d", state, 80)[:6] == (300.0, 0.0, 0.0, 0.0, 300.0, 300.0)
-    assert struct.unpack_from("<81d", state, 192) == (0.0,) * 81
-    high, low = struct.unpack_from("<76d", state, 840), struct.unpack_from("<76d", state, 840 + 608)
-    sums = [coarse + fine for coarse, fine in zip(high, low, strict=True)]
-    assert sums[:8] == [1100.0, 1000.0, 0.0, 400.0, 0.0, 0.0, 300.0, sums[7]]
-    assert sums[13] == 500.0  # g of 1 kWh at 500 g/kWh
-    assert sums[8] + stock[1] == pytest.approx(500.0)
-    assert stock[0] == pytest.approx(300.0 * 0.95)
-    assert (sums[22], sums[23]) == (500.0 * 3600.0, 3600.0)
-    assert sums[30] == pytest.approx(300.0 * 0.05)
-    assert sums[32:45] == [3600.0] * 7 + [1000.0, 0.0, 400.0, 0.0, 0.0, 300.0]
-    assert struct.unpack_from("<76d", state, 840 + 2 * 608) == (0.0,) * 76
-    before = struct.unpack_from("<4d", state, len(state) - 32)
-    assert before[:3] == (1000.0, 400.0, -300.0)
-    assert isnan(before[3])
-    text = b85encode(state).decode()
-    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~"
-    assert (set(text) <= set(alphabet), len(alphabet), b85decode(text)) == (True, 85, state)
-
-
-def test_the_state_of_several_busbars_has_the_layout_of_the_page() -> None:
-    """A: PV unknown, 30 Wh into its battery. B: known, import 60 Wh and 20 into its battery."""
-    roles = ("grid", "pv", "battery", "grid", "battery")
-    busbars, pools = (0, 0, 0, 1, 1), (0, 0, 0, 0, 1)
-    accounts = Accounts(roles, [0.0] * 5, windows=1, busbars=busbars, pools=pools)
-    accounts.step(struct.pack("8d", 3600.0, 500.0, 0.25, 100.0, nan, -30.0, 60.0, -20.0))
-    state = accounts.state()
-    assert len(state) == 32 + 8 * (2 * 20 + 2 * 9 + 44 + 2 * 24 + 2 * 4 + 2 * 152 + 5)
-    hashed = 2166136261
-    indices = (index for pair in zip(busbars, pools, strict=True) for index in pair)
-    for index in (0, 1, 6, 0, 6, *indices):
-        hashed = (hashed ^ index) * 16777619 % 2**32
-    assert struct.unpack_from("<4I", state, 16) == (1, hashed, 2, 2)
-    assert [struct.unpack_from("<d", state, 32 + 48 * pool)[0] for pool in (0, 1)] == [28.5, 19.0]
-    assert [struct.unpack_from("<d", state, 128 + 112 * pool)[0] for pool in (0, 1)] == [30.0, 20.0]
-    site = struct.unpack_from("<23d", state, 496)
-    assert (site[0], site[5], site[20]) == (160.0, 50.0, 110.0)
-    held = struct.unpack_from("<21d", state, 496 + 8 * 23)
-    assert held[:3] == pytest.approx((40.0, 0.0, 20.0))
-    first, second = (struct.unpack_from("<24d", state, 496 + 8 * (44 + 24 * busbar)) for busbar in (0, 1))
-    assert first[17:19] == (100.0, 50.0)  # of import: Wh, and g at 500 g/kWh
-    assert second == (0.0,) * 24
-    charges = struct.unpack_from("<8d", state, 496 + 8 * (44 + 48))
-    assert charges[:2] == pytest.approx((30.0, 15.0))
-    assert charges[4:] == (0.0,) * 4
-
-
-def test_the_older_form_of_late_energy_is_loaded_as_the_page_says() -> None:
-    (text,) = re.findall(r'^```\n(\{"waiting".*?)^```$', (PAGES / "state.md").read_text(), re.MULTILINE | re.DOTALL)
-    older = json.loads(text)
-    quarter = 900 * NS
-    late = LateEnergy(3, (), lambda time: (time // quarter + 1) * quarter)  # two channels then, and that of a terminal
-    late.restore(older)
-    loaded = json.loads(json.dumps(late.dump()))
-    assert loaded["old"] == [0.0] * 9
-    assert loaded["due"] == [[1796004000000000000, 1796004900000000000]]  # 15 min
-    assert loaded["waiting"] == loaded["given_up"] == [[], [], []]
-    assert {name: loaded[name] for name in ("gaps", "amounts")} == {name: older[name] for name in ("gaps", "amounts")}
-    settlement = Settlement()
-    settlement.restore(1796004000000000000)
-    assert settlement.dump() == {"since": 1796004000000000000, "amounts": []}
-
-
-def test_the_examples_of_states_are_loaded_by_their_writers() -> None:
-    page = (PAGES / "state.md").read_text()
-    examples = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
-    site, counters, published, grid, waiting = examples
-    assert len(bytes.fromhex(site["label"][0])) == 4 * 8
-    assert list(site["starts"]) == list(WINDOWS)
-    for quantities in counters.values():
-        for dumped in quantities.values():
-            assert json.loads(json.dumps(State.load(dumped).dump())) == dumped
-    order, windows, published_times = TickOrder(1.0), PublishedWindows(), PublishedTimes()
-    order.restore(published["order"])
-    windows.restore(published["windows"])
-    assert (order.dump(), windows.dump()) == (published["order"], published["windows"])
-    (stamp,) = re.findall(r"^```\n(\d+ \d+ \d+)\n```$", page, re.MULTILINE)
-    published_times.restore_stamp("device incomer", stamp.encode())
-    assert published_times.stamp("device incomer").decode() == stamp
-    assert set(grid) == {"marks", "span"}
-    assert set(waiting) == {"boot", "first", "over", "taken"}

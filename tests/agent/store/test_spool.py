@@ -1,4 +1,4 @@
-"""The spool on real files and real disks: full, read-only, damaged, shared."""
+"""The spool on real files: order, history, a single owner, bounds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -20,30 +19,8 @@ from wattgram.store import spool as spool_module
 from wattgram.store.history import History
 from wattgram.store.spool import Spool
 
-from tests.support.records import METER, NOW, numbers, reading, readings
+from tests.support.records import NOW, numbers, reading, readings
 from tests.support.spools import DAY, MIB, NS, delivered, happening, killed, noisy, opened, put, run, taken
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Mount a tmpfs of this size; this needs the right to mount, which the container of the tests has."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def remount(folder: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
-
-
-def fill(folder: Path) -> None:
-    """Fill the disk with a file."""
-    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
-        while file.write(b"x" * 4096):
-            pass
 
 
 def on_disk(folder: Path) -> int:
@@ -471,78 +448,3 @@ def test_memory_is_bounded_while_the_disk_is_not_written(tmp_path: Path, monkeyp
             assert await delivered(spool) == list(range(16, 26))
 
     run(work)
-
-
-# disks
-
-
-def test_on_a_full_disk_sinks_get_new_records_and_all_are_stored_later(tmp_path: Path) -> None:
-    async def work(folder: Path) -> None:
-        async with opened(folder) as spool:
-            await put(spool, readings(1, 10))
-            assert await delivered(spool) == list(range(1, 11))
-            fill(folder)
-            last = 10
-            while not spool.pending:  # the journal has its own room; its records cannot be packed
-                with suppress(SpoolError):
-                    await put(spool, noisy(last + 1, last + 500))
-                last += 500
-            spool.append(reading(last + 1))
-            with pytest.raises(SpoolError, match=r"No space left|full"):
-                await spool.sync()
-            assert await delivered(spool) == list(range(11, last + 2))
-            (folder / "filler").unlink()
-            await spool.sync()
-            assert spool.pending == 0
-            await put(spool, [reading(last + 2)])
-            assert await delivered(spool) == [last + 2]
-            assert numbers(await spool.history("device", 0)) == list(range(1, last + 3))
-            assert spool.lost == spool.damaged == 0
-
-    with small_disk(tmp_path / "disk", "2m") as folder:
-        run(lambda: work(folder))
-
-
-def test_on_a_read_only_disk_the_spool_starts_in_memory_and_uses_the_files_once_writable(tmp_path: Path) -> None:
-    async def work(folder: Path) -> None:
-        async with opened(folder) as spool:
-            await put(spool, readings(1, 5))
-            spool.settle("one", await spool.batch("one", 2), 2)
-            spool.put_state("site", b"kept")
-        remount(folder, "ro")
-        async with opened(folder) as spool:
-            assert await spool.state("site") is None
-            for record in readings(6, 8):
-                spool.append(record)
-            with pytest.raises(SpoolError):
-                await spool.sync()
-            batch = await spool.batch("one", 10)
-            assert numbers(batch.records) == [6, 7, 8]
-            remount(folder, "rw")
-            await spool.sync()
-            spool.settle(
-                "one", batch, 3
-            )  # the batch is from before the files were open: its numbers are not valid any more
-            assert await spool.state("site") == b"kept"
-            assert await delivered(spool) == [3, 4, 5, 6, 7, 8]
-
-    with small_disk(tmp_path / "disk", "1m") as folder:
-        run(lambda: work(folder))
-
-
-def test_closing_on_a_full_disk_reports_the_loss_and_ends(tmp_path: Path) -> None:
-    async def broken(folder: Path) -> None:
-        async with opened(folder) as spool:
-            await put(spool, readings(1, 5))
-            fill(folder)
-            spool.append(Record(METER, NOW, b"\0" * 16, (os.urandom(200_000).hex(),)))
-
-    async def after(folder: Path) -> None:
-        async with opened(folder) as spool:
-            assert await delivered(spool) == [1, 2, 3, 4, 5]
-
-    with small_disk(tmp_path / "disk", "1m") as folder:
-        with pytest.raises(SpoolError, match="1 records are lost"):
-            run(lambda: broken(folder))
-        (folder / "filler").unlink()
-        run(lambda: after(folder))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Awaitable, Callable
 
 import pytest
 from wattgram_drivers.device import Table
@@ -15,10 +14,8 @@ from wattgram_drivers.driver_errors import DriverError, NoAnswer, Refused
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus
 
-from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
-
-LIMIT = 0.5  # time-out of one answer in these tests, seconds of a clock that leaps
+from tests.support.served_buses import LIMIT, with_peer
 
 REQUESTS: list[tuple[int, Table, int, int]] = [
     (1, "holding", 0x0300, 22),  # 01 03 03 00 00 16 c5 80: as an answer, three bytes and a right checksum
@@ -48,16 +45,6 @@ def echoing(*cuts: int, lost: int = 0, pause: float = 0.05, answer: bad.Behaviou
     return act
 
 
-def with_server(server: bad.Server, work: Callable[[Bus], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with server:
-            bus = Bus(parse(server.url), timeout=LIMIT)
-            await work(bus)
-            await bus.close()
-
-    leaping_loop.run(main())
-
-
 async def right(bus: Bus, request: tuple[int, Table, int, int]) -> None:
     unit, table, address, count = request
     data = await bus.read(unit, table, address, count)
@@ -72,17 +59,17 @@ async def all_right(bus: Bus) -> None:
 
 @pytest.mark.parametrize("cuts", [(), (1,), (3,), (5,), (7,), (1, 2, 3, 4, 5, 6, 7)])
 def test_an_echo_is_discarded_whole_and_in_pieces(cuts: tuple[int, ...]) -> None:
-    with_server(bad.Server(echoing(*cuts), rtu=True), all_right)
+    with_peer(bad.Server(echoing(*cuts), rtu=True), all_right)
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3, 4])
 def test_an_echo_without_its_beginning_is_discarded(lost: int) -> None:
     """The adapter begins to receive while it sends."""
-    with_server(bad.Server(echoing(lost=lost), rtu=True), all_right)
+    with_peer(bad.Server(echoing(lost=lost), rtu=True), all_right)
 
 
 def test_echo_and_answer_in_one_piece_are_told_apart() -> None:
-    with_server(bad.Server(lambda request: [bad.Step(data=rtu_frame(request) + request.right())], rtu=True), all_right)
+    with_peer(bad.Server(lambda request: [bad.Step(data=rtu_frame(request) + request.right())], rtu=True), all_right)
 
 
 @pytest.mark.parametrize("cuts", [(), (3,), (7,)])
@@ -92,7 +79,7 @@ def test_an_echo_without_an_answer_is_no_answer(cuts: tuple[int, ...]) -> None:
             with pytest.raises(NoAnswer):
                 await bus.read(unit, table, address, count)
 
-    with_server(bad.Server(echoing(*cuts, answer=bad.silent), rtu=True), work)
+    with_peer(bad.Server(echoing(*cuts, answer=bad.silent), rtu=True), work)
 
 
 @pytest.mark.parametrize("size", [4, 5, 6, 7])
@@ -107,7 +94,7 @@ def test_a_part_of_an_echo_is_no_answer(size: int) -> None:
         def behaviour(request: bad.Request, part: slice = part) -> list[bad.Step]:
             return [bad.Step(data=rtu_frame(request)[part])]
 
-        with_server(bad.Server(behaviour, rtu=True), work)
+        with_peer(bad.Server(behaviour, rtu=True), work)
 
 
 @pytest.mark.parametrize("late", [1.01, 1.3, 2.0])
@@ -131,7 +118,7 @@ def test_the_echo_of_an_earlier_request_is_no_answer(late: float, cuts: tuple[in
             except DriverError:
                 continue
 
-    with_server(bad.Server(behaviour, rtu=True), work)
+    with_peer(bad.Server(behaviour, rtu=True), work)
 
 
 def test_an_exception_after_an_echo_is_read() -> None:
@@ -141,7 +128,7 @@ def test_an_exception_after_an_echo_is_read() -> None:
                 await bus.read(unit, table, address, count)
             assert caught.value.code == 2
 
-    with_server(bad.Server(echoing(answer=bad.refuses(2)), rtu=True), work)
+    with_peer(bad.Server(echoing(answer=bad.refuses(2)), rtu=True), work)
 
 
 def test_noise_before_an_echo_costs_nothing() -> None:
@@ -152,7 +139,7 @@ def test_noise_before_an_echo_costs_nothing() -> None:
         for request in REQUESTS:
             await right(bus, request)
 
-    with_server(bad.Server(behaviour, rtu=True), work)
+    with_peer(bad.Server(behaviour, rtu=True), work)
 
 
 def test_registers_that_hold_a_request_are_read() -> None:
@@ -164,7 +151,7 @@ def test_registers_that_hold_a_request_are_read() -> None:
     async def work(bus: Bus) -> None:
         assert await bus.read(1, "holding", 0, 4) == bytes.fromhex("0103 0000 0004 4409")
 
-    with_server(bad.Server(behaviour, rtu=True), work)
+    with_peer(bad.Server(behaviour, rtu=True), work)
 
 
 def test_an_echo_on_a_serial_line_is_discarded() -> None:
@@ -186,4 +173,4 @@ def test_a_whole_answer_that_came_before_its_request_is_discarded() -> None:
             await bus.read(1, "input", 0, 36)
 
     body = bytes((1, 4, 72)) + 72 * b"A"
-    with_server(bad.Server(bad.silent, rtu=True, greeting=body + bad.crc16(body)), work)
+    with_peer(bad.Server(bad.silent, rtu=True, greeting=body + bad.crc16(body)), work)

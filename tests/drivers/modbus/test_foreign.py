@@ -19,7 +19,7 @@ from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus
 
 from tests.support import misbehaving_device as bad
-from tests.support.servers import Certificates, certificates
+from tests.support.certificates import Certificates, certificates
 
 LIMIT = 0.5
 Peer = Callable[[Certificates], AbstractAsyncContextManager[str]]

@@ -11,8 +11,7 @@ import asyncio
 import contextlib
 import random
 import struct
-from collections.abc import Awaitable, Callable
-from typing import Literal
+from collections.abc import Callable
 
 import pytest
 from wattgram_drivers.driver_errors import BadAnswer, DriverError, NoAnswer, Refused
@@ -22,9 +21,7 @@ from wattgram_drivers.modbus.link import TcpLink
 
 from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
-
-LIMIT = 0.5  # time-out of one answer in these tests, seconds of a clock that leaps
-Faults = tuple[Literal["transaction-id", "length"], ...]
+from tests.support.served_buses import LIMIT, Tolerated, right, with_peer
 
 WRONG_IDS: dict[str, Callable[[int], int]] = {
     "zero": lambda number: 0,
@@ -37,28 +34,12 @@ WRONG_IDS: dict[str, Callable[[int], int]] = {
 wrong_ids = pytest.mark.parametrize("change", WRONG_IDS.values(), ids=WRONG_IDS)
 
 
-def with_server(server: bad.Server, work: Callable[[Bus], Awaitable[None]], tolerated: Faults = ()) -> None:
-    async def main() -> None:
-        async with server:
-            bus = Bus(parse(server.url), timeout=LIMIT, chance=random.Random(1))
-            bus.tolerate(1, tolerated)
-            await work(bus)
-            await bus.close()
-
-    leaping_loop.run(main())
-
-
-async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1) -> None:
-    data = await bus.read(unit, "holding", address, count)
-    assert list(struct.unpack(f">{count}H", data)) == list(range(address, address + count))
-
-
 GREETING = bytes.fromhex("0001 0000 004b 01 04 48") + 72 * b"A"
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.2])
 @pytest.mark.parametrize("tolerated", [(), ("transaction-id",), ("length",), ("transaction-id", "length")])
-def test_an_answer_that_came_before_its_request_is_no_answer(pause: float, tolerated: Faults) -> None:
+def test_an_answer_that_came_before_its_request_is_no_answer(pause: float, tolerated: Tolerated) -> None:
     """A data logger sends an answer of 36 input registers to each client, and then nothing."""
 
     async def work(bus: Bus) -> None:
@@ -68,7 +49,7 @@ def test_an_answer_that_came_before_its_request_is_no_answer(pause: float, toler
             with pytest.raises(NoAnswer):
                 await bus.read(1, "input", 0, 36)
 
-    with_server(bad.Server(bad.silent, greeting=GREETING), work, tolerated)
+    with_peer(bad.Server(bad.silent, greeting=GREETING), work, tolerated=tolerated)
 
 
 @pytest.mark.parametrize("tolerated", [(), ("transaction-id",), ("length",), ("transaction-id", "length")])
@@ -76,7 +57,7 @@ def test_an_answer_that_came_before_its_request_is_no_answer(pause: float, toler
     "greeting",
     [GREETING, 3 * GREETING, GREETING[:40], b"\0", b"\0\0\0\0\0\0\0\0", b"Welcome\r\n", GREETING + b"\xc1\xc2"],
 )
-def test_what_came_before_the_request_does_not_disturb_its_answer(greeting: bytes, tolerated: Faults) -> None:
+def test_what_came_before_the_request_does_not_disturb_its_answer(greeting: bytes, tolerated: Tolerated) -> None:
     async def work(bus: Bus) -> None:
         await bus.connect()
         await asyncio.sleep(0.2)
@@ -86,7 +67,7 @@ def test_what_came_before_the_request_does_not_disturb_its_answer(greeting: byte
         else:
             assert len(await bus.read(1, "input", 0, 36)) == 72
 
-    with_server(bad.Server(bad.honest, greeting=greeting), work, tolerated)
+    with_peer(bad.Server(bad.honest, greeting=greeting), work, tolerated=tolerated)
 
 
 @pytest.mark.parametrize("size", [3159, 4097, 20_000, 65_000])
@@ -105,7 +86,7 @@ def test_thousands_of_bytes_before_the_first_request_are_discarded(size: int, ju
         await asyncio.sleep(0.2)
         await right(bus)
 
-    with_server(bad.Server(bad.honest, greeting=greeting), work)
+    with_peer(bad.Server(bad.honest, greeting=greeting), work)
 
 
 def test_a_server_that_floods_each_connection_is_an_error() -> None:
@@ -122,7 +103,7 @@ def test_a_server_that_floods_each_connection_is_an_error() -> None:
                 told.append(str(error))
                 await bus.close()
 
-    with_server(server, work)
+    with_peer(server, work)
     assert len(told) == 3
 
 
@@ -150,7 +131,7 @@ def test_the_rest_of_a_frame_that_began_before_the_request_is_discarded() -> Non
         await asyncio.sleep(0.2 * LIMIT)
         await right(bus, 100, 2)
 
-    with_server(bad.Server(behaviour), work)
+    with_peer(bad.Server(behaviour), work)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 4, 5, 6, 11, 40, 254, 255, 0x0104, 0xFFFF])
@@ -166,7 +147,7 @@ def test_an_exception_is_read_whatever_length_its_header_states(length: int, the
             await right(bus, 100 + number)
 
     server = bad.Server(bad.in_turn(bad.refuses_with_length(length, then=then), bad.honest))
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 1
     assert len(server.requests) == 10
 
@@ -189,7 +170,7 @@ def test_a_late_exception_in_one_segment_with_the_answer_is_discarded(length: in
         await right(bus, 200, 3)
 
     server = bad.Server(behaviour)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 1
 
 
@@ -203,12 +184,12 @@ def test_an_exception_in_pieces_is_read(pieces: int) -> None:
         with pytest.raises(Refused):
             await bus.read(1, "holding", 7, 2)
 
-    with_server(bad.Server(behaviour), work)
+    with_peer(bad.Server(behaviour), work)
 
 
 @pytest.mark.parametrize("surplus", [-9, -6, -3, -2, -1, 1, 2, 3, 6, 100, 240, 300])
 @pytest.mark.parametrize("tolerated", [(), ("transaction-id",)])
-def test_a_normal_answer_whose_header_lies_is_refused_and_named(surplus: int, tolerated: Faults) -> None:
+def test_a_normal_answer_whose_header_lies_is_refused_and_named(surplus: int, tolerated: Tolerated) -> None:
     """Registers 100 to 102: byte count 6, so the header must state 9."""
 
     async def work(bus: Bus) -> None:
@@ -217,24 +198,24 @@ def test_a_normal_answer_whose_header_lies_is_refused_and_named(surplus: int, to
         assert caught.value.fault == "length"
         await right(bus, 200)
 
-    with_server(bad.Server(bad.first(bad.with_length(surplus))), work, tolerated)
+    with_peer(bad.Server(bad.first(bad.with_length(surplus))), work, tolerated=tolerated)
 
 
 @pytest.mark.parametrize("surplus", [-5, -3, -1, 1, 2, 3, 6, 100, 240, 300])
 @pytest.mark.parametrize("tolerated", [("length",), ("transaction-id", "length")])
-def test_a_tolerated_length_is_not_compared(surplus: int, tolerated: Faults) -> None:
+def test_a_tolerated_length_is_not_compared(surplus: int, tolerated: Tolerated) -> None:
     async def work(bus: Bus) -> None:
         for number in range(20):
             await right(bus, 100 + number, 1 + number % 4)
 
     server = bad.Server(bad.with_length(surplus))
-    with_server(server, work, tolerated)
+    with_peer(server, work, tolerated=tolerated)
     assert server.connections == 1
 
 
 @pytest.mark.parametrize("counted", [False, True], ids=["not counted", "counted"])
 @pytest.mark.parametrize("tolerated", [("length",), ("transaction-id", "length")])
-def test_a_gateway_that_leaves_the_checksum_in_its_frames_can_be_tolerated(counted: bool, tolerated: Faults) -> None:
+def test_a_gateway_that_leaves_the_checksum_in_its_frames_can_be_tolerated(counted: bool, tolerated: Tolerated) -> None:
     def behaviour(request: bad.Request) -> list[bad.Step]:
         (step,) = bad.with_length(2 * counted)(request)
         return [bad.Step(data=step.data + b"\xc2\xc1")]
@@ -243,7 +224,7 @@ def test_a_gateway_that_leaves_the_checksum_in_its_frames_can_be_tolerated(count
         for number in range(20):
             await right(bus, 100 + number, 1 + number % 4)
 
-    with_server(bad.Server(behaviour), work, tolerated)
+    with_peer(bad.Server(behaviour), work, tolerated=tolerated)
 
 
 @wrong_ids
@@ -258,7 +239,7 @@ def test_a_wrong_transaction_id_is_refused_and_named(change: Callable[[int], int
             assert f"id {change(request.transaction) & 0xFFFF} instead of {request.transaction}" in str(caught.value)
 
     server = bad.Server(bad.with_id(change))
-    with_server(server, work)
+    with_peer(server, work)
 
 
 @wrong_ids
@@ -268,7 +249,7 @@ def test_a_wrong_transaction_id_of_an_exception_is_refused_and_named(change: Cal
             await bus.read(1, "holding", 100, 3)
         assert caught.value.fault == "transaction-id"
 
-    with_server(bad.Server(bad.with_id(change, bad.refuses(2))), work)
+    with_peer(bad.Server(bad.with_id(change, bad.refuses(2))), work)
 
 
 @wrong_ids
@@ -280,7 +261,7 @@ def test_a_late_answer_with_a_wrong_id_is_not_taken_for_the_next(change: Callabl
             with pytest.raises(DriverError):
                 await bus.read(1, "holding", 10 * number, 3)
 
-    with_server(bad.Server(bad.with_id(change, bad.late(1.3 * LIMIT))), work)
+    with_peer(bad.Server(bad.with_id(change, bad.late(1.3 * LIMIT))), work)
 
 
 def test_a_late_answer_is_not_named_as_a_wrong_id() -> None:
@@ -290,18 +271,18 @@ def test_a_late_answer_is_not_named_as_a_wrong_id() -> None:
                 await bus.read(1, "holding", 10 * number, 3)
             assert caught.value.fault == ""
 
-    with_server(bad.Server(bad.late(1.3 * LIMIT)), work)
+    with_peer(bad.Server(bad.late(1.3 * LIMIT)), work)
 
 
 @wrong_ids
 @pytest.mark.parametrize("tolerated", [("transaction-id",), ("transaction-id", "length")])
-def test_a_tolerated_transaction_id_is_not_compared(change: Callable[[int], int], tolerated: Faults) -> None:
+def test_a_tolerated_transaction_id_is_not_compared(change: Callable[[int], int], tolerated: Tolerated) -> None:
     async def work(bus: Bus) -> None:
         for number in range(40):
             await right(bus, 10 * number, 1 + number % 2)
 
     server = bad.Server(bad.with_id(change))
-    with_server(server, work, tolerated)
+    with_peer(server, work, tolerated=tolerated)
     assert server.connections == 1
 
 
@@ -309,13 +290,13 @@ def test_a_tolerated_transaction_id_is_not_compared(change: Callable[[int], int]
 @pytest.mark.parametrize(
     "fault", [bad.wrong_unit, bad.wrong_function, bad.short, bad.odd_bytes, bad.refuses_another_function]
 )
-def test_unit_function_and_byte_count_are_compared_in_any_case(fault: bad.Behaviour, tolerated: Faults) -> None:
+def test_unit_function_and_byte_count_are_compared_in_any_case(fault: bad.Behaviour, tolerated: Tolerated) -> None:
     async def work(bus: Bus) -> None:
         with pytest.raises(DriverError):
             await bus.read(1, "holding", 100, 3)
         await right(bus, 200)
 
-    with_server(bad.Server(bad.first(fault)), work, tolerated)
+    with_peer(bad.Server(bad.first(fault)), work, tolerated=tolerated)
 
 
 def test_a_length_that_lies_is_told_of_the_request_and_no_other_table_is_read() -> None:
@@ -329,7 +310,7 @@ def test_a_length_that_lies_is_told_of_the_request_and_no_other_table_is_read() 
                 await bus.read(1, "input", address, 36)
             told.append(str(caught.value))
 
-    with_server(server, work, ("transaction-id",))
+    with_peer(server, work, tolerated=("transaction-id",))
     assert {request.code for request in server.requests} == {4}
     for address, error in zip((0, 52, 0, 52), told, strict=True):
         assert f"input {address}..{address + 35}: the header states" in error
@@ -347,7 +328,7 @@ def test_a_tolerated_unit_that_refuses_registers_is_read_again_afterwards() -> N
                 await right(bus, 200)
         assert {request.code for request in server.requests} == {3}
 
-    with_server(server, work, ("transaction-id",))
+    with_peer(server, work, tolerated=("transaction-id",))
 
 
 def test_a_tolerance_is_for_one_unit() -> None:
@@ -356,7 +337,7 @@ def test_a_tolerance_is_for_one_unit() -> None:
         with pytest.raises(NoAnswer):
             await right(bus, unit=2)
 
-    with_server(bad.Server(bad.with_id(lambda number: 0)), work, ("transaction-id",))
+    with_peer(bad.Server(bad.with_id(lambda number: 0)), work, tolerated=("transaction-id",))
 
 
 @wrong_ids
@@ -376,7 +357,11 @@ def test_a_late_answer_of_a_tolerated_unit_is_not_taken_for_the_next(
 
     late = bad.with_id(change, bad.late(lateness * LIMIT))
     prompt = bad.with_id(change)
-    with_server(bad.Server(bad.in_turn(prompt, prompt, late, prompt, prompt), in_order=True), work, ("transaction-id",))
+    with_peer(
+        bad.Server(bad.in_turn(prompt, prompt, late, prompt, prompt), in_order=True),
+        work,
+        tolerated=("transaction-id",),
+    )
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -423,7 +408,7 @@ def test_no_sequence_of_faults_of_a_tolerated_unit_gives_a_wrong_value(seed: int
 
 def test_lines_without_headers_have_nothing_to_tolerate() -> None:
     for url in ("rtutcp://127.0.0.1:1", "rtu:///dev/ttyUSB0", "ascii:///dev/ttyUSB0"):
-        faults: Faults = ("length",)
+        faults: Tolerated = ("length",)
         with pytest.raises(ValueError, match="allowed: tcp, udp, tls"):
             Bus(parse(url)).tolerate(1, faults)
 
@@ -434,7 +419,7 @@ def test_a_wrong_unit_is_named() -> None:
             await bus.read(1, "holding", 100, 3)
         assert caught.value.fault == "unit"
 
-    with_server(bad.Server(bad.wrong_unit), work)
+    with_peer(bad.Server(bad.wrong_unit), work)
 
 
 def test_a_wrong_unit_behind_a_serial_server_is_named() -> None:

@@ -9,9 +9,9 @@ import asyncio
 import itertools
 import random
 import shutil
-import struct
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,11 +20,12 @@ from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAn
 from wattgram_drivers.endpoint import parse
 from wattgram_drivers.modbus.bus import Bus
 
-from tests.support import leaping_loop
+from tests.support import leaping_loop, served_buses
 from tests.support import misbehaving_device as bad
+from tests.support.served_buses import Peer, right, words
 
 LIMIT = 0.3  # time-out of one answer in these tests, seconds; a busy machine takes a tenth to answer
-Peer = bad.Server | bad.Slave
+with_peer = partial(served_buses.with_peer, limit=LIMIT)
 
 
 def serial(behaviour: bad.Behaviour) -> Peer:
@@ -37,25 +38,6 @@ def over_tcp(behaviour: bad.Behaviour) -> Peer:
 
 both = pytest.mark.parametrize("wire", [serial, over_tcp])
 Wire = Callable[[bad.Behaviour], Peer]
-
-
-def words(data: bytes) -> list[int]:
-    return list(struct.unpack(f">{len(data) // 2}H", data))
-
-
-def with_peer(peer: Peer, work: Callable[[Bus], Awaitable[None]], settings: str = "") -> None:
-    async def main() -> None:
-        async with peer:
-            bus = Bus(parse(peer.url + settings), timeout=LIMIT)
-            await work(bus)
-            await bus.close()
-
-    # What is written to a pseudo-terminal comes a moment later: too late for a clock that leaps over waiting.
-    (asyncio.run if isinstance(peer, bad.Slave) else leaping_loop.run)(main())
-
-
-async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1) -> None:
-    assert words(await bus.read(unit, "holding", address, count)) == list(range(address, address + count))
 
 
 @both
@@ -329,7 +311,7 @@ def test_requests_keep_the_silent_interval(baudrate: int, characters: float) -> 
             await right(bus, 100, count)
 
     slave = bad.Slave(bad.honest)
-    with_peer(slave, work, f"?baudrate={baudrate}")
+    with_peer(slave, work, settings=f"?baudrate={baudrate}")
     assert len(slave.quiet) == 4
     # the slave notes the time before its write, the master when it reads
     assert min(slave.quiet[1:]) >= characters * 11 / baudrate - 0.001
@@ -341,7 +323,7 @@ def test_a_device_may_need_a_longer_silent_interval() -> None:
             await bus.read(1, "holding", address, 1, delay=0.06)
 
     slave = bad.Slave(bad.honest)
-    with_peer(slave, work, "?baudrate=115200")
+    with_peer(slave, work, settings="?baudrate=115200")
     assert min(slave.quiet[1:]) >= 0.06 - 0.001
 
 

@@ -10,8 +10,7 @@ import itertools
 import logging
 import random
 import socket
-import struct
-from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 from wattgram_drivers.driver_errors import BadAnswer, BusDown, DriverError, NoAnswer, Refused
@@ -20,28 +19,12 @@ from wattgram_drivers.modbus.bus import Bus
 from wattgram_drivers.modbus.mbap import Mbap
 from wattgram_drivers.modbus.pdu import ReadRequest
 
-from tests.support import leaping_loop, libmodbus
+from tests.support import leaping_loop, libmodbus, served_buses
 from tests.support import misbehaving_device as bad
+from tests.support.served_buses import right, words
 
 LIMIT = 0.15  # time-out of one answer in these tests, seconds
-
-
-def words(data: bytes) -> list[int]:
-    return list(struct.unpack(f">{len(data) // 2}H", data))
-
-
-def with_server(server: bad.Server, work: Callable[[Bus], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with server:
-            bus = Bus(parse(server.url), timeout=LIMIT)
-            await work(bus)
-            await bus.close()
-
-    leaping_loop.run(main())
-
-
-async def right(bus: Bus, address: int = 100, count: int = 3, unit: int = 1) -> None:
-    assert words(await bus.read(unit, "holding", address, count)) == list(range(address, address + count))
+with_peer = partial(served_buses.with_peer, limit=LIMIT)
 
 
 def test_registers_come_as_bytes_of_the_wire() -> None:
@@ -51,7 +34,7 @@ def test_registers_come_as_bytes_of_the_wire() -> None:
         assert len(await bus.read(0, "holding", 0, 125)) == 250
 
     server = bad.Server(bad.honest)
-    with_server(server, work)
+    with_peer(server, work)
     # PDU of a read: function, address, count (Modbus Application Protocol V1.1b3, section 6.3)
     assert server.requests[0].pdu == bytes.fromhex("03 0102 0002")
     assert server.requests[1].pdu == bytes.fromhex("04 ffff 0001")
@@ -59,7 +42,7 @@ def test_registers_come_as_bytes_of_the_wire() -> None:
 
 
 def test_an_answer_in_single_bytes_is_whole() -> None:
-    with_server(bad.Server(bad.in_pieces), right)
+    with_peer(bad.Server(bad.in_pieces), right)
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5, 6, 8, 10, 11, 77])
@@ -72,7 +55,7 @@ def test_an_exception_answer_is_a_refusal_with_its_code(code: int) -> None:
         assert "unit 7 input 5..6" in str(caught.value)
         assert bus.connected
 
-    with_server(bad.Server(bad.refuses(code)), work)
+    with_peer(bad.Server(bad.refuses(code)), work)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +81,7 @@ def test_an_answer_that_does_not_fit_is_an_error_and_the_next_read_is_right(beha
             await bus.read(1, "holding", 100, 3)
         await right(bus, 200)
 
-    with_server(bad.Server(bad.first(behaviour)), work)
+    with_peer(bad.Server(bad.first(behaviour)), work)
 
 
 @pytest.mark.parametrize("behaviour", [bad.garbage, bad.huge_header, bad.long_header, bad.cut, bad.spliced])
@@ -110,7 +93,7 @@ def test_a_connection_without_frame_boundaries_is_reopened(behaviour: bad.Behavi
         await right(bus)
 
     server = bad.Server(bad.first(behaviour))
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 2
 
 
@@ -122,7 +105,7 @@ def test_an_answer_with_another_transaction_id_is_rejected(behaviour: bad.Behavi
         await right(bus, 200)
 
     server = bad.Server(bad.first(behaviour))
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 1
 
 
@@ -160,7 +143,7 @@ def test_a_server_that_closes_after_each_answer_is_connected_to_again() -> None:
             await bad.until(lambda: not bus.connected)
 
     server = bad.Server(bad.answers_then_closes)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 3
 
 
@@ -171,7 +154,7 @@ def test_late_answers_are_discarded_by_their_transaction_id() -> None:
         for address in (100, 50, 60, 70, 80):
             await right(bus, address, 1)
 
-    with_server(bad.Server(bad.first(bad.late(1.2 * LIMIT)), in_order=True), work)
+    with_peer(bad.Server(bad.first(bad.late(1.2 * LIMIT)), in_order=True), work)
 
 
 def test_doubled_answers_do_no_harm() -> None:
@@ -179,7 +162,7 @@ def test_doubled_answers_do_no_harm() -> None:
         for address in (350, 100, 50, 60):
             await right(bus, address, 1)
 
-    with_server(bad.Server(bad.doubled), work)
+    with_peer(bad.Server(bad.doubled), work)
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -259,7 +242,7 @@ def test_connecting_twice_makes_one_connection() -> None:
         await asyncio.gather(bus.connect(), bus.connect(), right(bus), right(bus, 7))
 
     server = bad.Server(bad.honest)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 1
 
 
@@ -299,7 +282,7 @@ def test_a_new_connection_is_closed_after_three_silent_requests() -> None:
         await right(bus)
 
     server = bad.Server(lambda request: bad.honest(request) if request.number == 3 else [])
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 2
 
 
@@ -312,7 +295,7 @@ def test_a_dead_unit_behind_a_gateway_delays_the_others_by_one_time_out() -> Non
         assert [words(r) for r in results if isinstance(r, bytes)] == [[10], [20], [30]]
 
     server = bad.Server(bad.by_unit({9: bad.silent}))
-    with_server(server, work)
+    with_peer(server, work)
     # the dead unit got one request, so the others waited for one time-out
     assert [request.unit for request in server.requests] == [1, 9, 2, 3]
 
@@ -328,7 +311,7 @@ def test_a_cancelled_read_leaves_the_bus_usable() -> None:
             await right(bus, address, 1)
 
     server = bad.Server(bad.first(bad.late(0.05)), in_order=True)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 1
 
 
@@ -352,7 +335,7 @@ def test_a_server_that_sends_without_end_is_disconnected() -> None:
             await bus.read(1, "holding", 0, 1)
         assert not bus.connected
 
-    with_server(bad.Server(bad.in_turn(bad.honest, bad.babbling)), work)
+    with_peer(bad.Server(bad.in_turn(bad.honest, bad.babbling)), work)
 
 
 @pytest.mark.parametrize(
@@ -372,7 +355,7 @@ def test_an_invalid_modbus_request_is_not_sent(unit: int, address: int, count: i
             await bus.read(unit, "holding", address, count)
 
     server = bad.Server(bad.honest)
-    with_server(server, work)
+    with_peer(server, work)
     assert not server.requests
 
 
@@ -384,7 +367,7 @@ def test_the_modbus_library_writes_no_log(caplog: pytest.LogCaptureFixture) -> N
 
     faults = bad.in_turn(bad.garbage, bad.long_byte_count, bad.resets, bad.wrong_unit)
     with caplog.at_level(logging.INFO):
-        with_server(bad.Server(faults), work)
+        with_peer(bad.Server(faults), work)
     assert not caplog.records
 
 

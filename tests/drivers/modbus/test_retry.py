@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import struct
-from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import pytest
@@ -19,25 +17,9 @@ from wattgram_drivers.modbus.bus import Bus
 
 from tests.support import leaping_loop
 from tests.support import misbehaving_device as bad
-
-LIMIT = 0.5  # time-out of one answer in these tests, seconds of a clock that leaps
+from tests.support.served_buses import LIMIT, right, with_peer
 
 either = pytest.mark.parametrize("rtu", [False, True], ids=["tcp", "rtutcp"])
-
-
-def with_server(server: bad.Server, work: Callable[[Bus], Awaitable[None]]) -> None:
-    async def main() -> None:
-        async with server:
-            bus = Bus(parse(server.url), timeout=LIMIT)
-            await work(bus)
-            await bus.close()
-
-    leaping_loop.run(main())
-
-
-async def right(bus: Bus, address: int, count: int = 3, unit: int = 1, deadline: float | None = None) -> None:
-    data = await bus.read(unit, "holding", address, count, deadline=deadline)
-    assert list(struct.unpack(f">{count}H", data)) == list(range(address, address + count))
 
 
 @either
@@ -56,7 +38,7 @@ def test_a_server_that_closes_after_each_answer_gives_every_value(
             await right(bus, 10 * number, 1 + number % 2)
 
     server = bad.Server(behaviour, rtu=rtu)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.most_open == 1
 
 
@@ -71,7 +53,7 @@ def test_a_connection_that_was_dropped_while_idle_costs_no_reading(rtu: bool, fa
             await asyncio.sleep(5.0)
 
     server = bad.Server(bad.after_idle(2.0, fault), rtu=rtu)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 20
     assert server.most_open == 1
 
@@ -84,7 +66,7 @@ def test_a_server_that_gives_up_after_some_answers_gives_every_value(answers: in
             await right(bus, 10 * number)
 
     server = bad.Server(bad.on_connection(lambda number: bad.honest if number < answers else fault))
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == -(-40 // answers)
 
 
@@ -97,7 +79,7 @@ def test_a_read_is_sent_twice_at_most(rtu: bool, fault: bad.Behaviour) -> None:
             await bus.read(1, "holding", 200, 2)
 
     server = bad.Server(bad.first(bad.honest, fault), rtu=rtu)
-    with_server(server, work)
+    with_peer(server, work)
     assert [request.address for request in server.requests] == [100, 200, 200]
     assert server.connections == 2
 
@@ -109,7 +91,7 @@ def test_a_read_that_fails_on_a_new_connection_is_not_repeated(fault: bad.Behavi
             await bus.read(1, "holding", 200, 2)
 
     server = bad.Server(fault)
-    with_server(server, work)
+    with_peer(server, work)
     assert len(server.requests) == server.connections == 1
 
 
@@ -121,7 +103,7 @@ def test_a_read_that_got_bytes_is_not_repeated(fault: bad.Behaviour) -> None:
             await bus.read(1, "holding", 200, 2)
 
     server = bad.Server(bad.first(bad.honest, fault))
-    with_server(server, work)
+    with_peer(server, work)
     assert len(server.requests) == 2
 
 
@@ -137,7 +119,7 @@ def test_no_request_is_repeated_after_the_deadline() -> None:
         await right(bus, 300)
 
     server = bad.Server(bad.on_connection(lambda number: bad.silent if number == 1 else bad.honest))
-    with_server(server, work)
+    with_peer(server, work)
     assert [request.address for request in server.requests] == [100, 200, 300]
 
 
@@ -151,7 +133,7 @@ def test_a_repeated_read_ends_with_the_deadline() -> None:
         assert loop.time() - began == pytest.approx(1.5 * LIMIT)
 
     server = bad.Server(bad.first(bad.honest, bad.silent))
-    with_server(server, work)
+    with_peer(server, work)
     assert len(server.requests) == 3
 
 
@@ -165,7 +147,7 @@ def test_the_pause_after_connecting_is_kept_on_the_new_connection() -> None:
         assert server.requests[-1].time - began >= 1.0
 
     server = bad.Server(bad.after_idle(2.0, bad.resets))
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 2
 
 
@@ -187,7 +169,7 @@ def test_a_silent_unit_behind_a_gateway_costs_one_new_connection(rtu: bool) -> N
             await asyncio.sleep(start + 1.0 - loop.time())
 
     server = bad.Server(bad.by_unit({9: bad.opening(bad.honest, bad.silent)}), rtu=rtu)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections <= 2
 
 
@@ -212,7 +194,7 @@ def test_a_unit_that_falls_silent_is_told_apart_from_its_connection(silent_unit:
             await asyncio.sleep(start + 10.0 - loop.time())
 
     server = bad.Server(behaviour)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections <= 2
 
 
@@ -227,7 +209,7 @@ def test_units_that_never_answered_cost_no_new_connection() -> None:
         await right(bus, 200)
 
     server = bad.Server(bad.by_unit({1: bad.honest}, bad.silent))
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 1
 
 
@@ -251,7 +233,7 @@ def test_a_connection_that_died_is_found_by_the_second_unit_at_the_latest() -> N
         assert lost <= 9
 
     server = bad.Server(behaviour)
-    with_server(server, work)
+    with_peer(server, work)
     assert server.most_open == 1
 
 
@@ -309,7 +291,7 @@ def test_tasks_that_share_a_bus_share_its_new_connection() -> None:
             await asyncio.sleep(5.0)
 
     server = bad.Server(bad.after_idle(2.0, bad.resets))
-    with_server(server, work)
+    with_peer(server, work)
     assert server.connections == 5
     assert server.most_open == 1
 
@@ -333,4 +315,4 @@ def test_late_answers_belong_to_no_request_on_a_new_connection(rtu: bool, seed: 
                 continue
         assert good >= 5
 
-    with_server(bad.Server(behaviour, rtu=rtu, in_order=True), work)
+    with_peer(bad.Server(behaviour, rtu=rtu, in_order=True), work)

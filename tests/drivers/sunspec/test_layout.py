@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isnan
 
 import pytest
@@ -82,11 +82,10 @@ class Changing(Chain):
         self.later = Chain(later)
         self.moment = moment
 
-    async def read(self, unit: int, table: Table, address: int, count: int, **options: float | None) -> bytes:
-        if len(self.requests) < self.moment:
-            return await super().read(unit, table, address, count)
-        self.requests.append((table, address, count))
-        return await self.later.read(unit, table, address, count)
+    def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+        if len(self.requests) <= self.moment:
+            return super().answer(table, address, count)
+        return self.later.answer(table, address, count)
 
 
 @pytest.mark.parametrize("moment", range(4))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
 
 import pytest
@@ -27,20 +27,10 @@ class Moving(Memory):
         self.moves = moves
         self.now = 0
 
-    async def read(
-        self,
-        unit: int,
-        table: Table,
-        address: int,
-        count: int,
-        *,
-        timeout: float = 1.0,  # noqa: ASYNC109 - the bus interface has it
-        delay: float = 0.0,
-        deadline: float | None = None,
-    ) -> bytes:
-        self.now ^= self.moves(len(self.requests))
+    def answer(self, table: Table, address: int, count: int) -> Sequence[int]:
+        self.now ^= self.moves(len(self.requests) - 1)
         self.words = self.sets[self.now]
-        return await super().read(unit, table, address, count, timeout=timeout, delay=delay)
+        return super().answer(table, address, count)
 
 
 def at_base(*models: tuple[int, ...]) -> dict[int, int]:

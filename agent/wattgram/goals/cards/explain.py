@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from wattgram.accounts.figures import METHOD_PAGE
 from wattgram.base.units import rfc3339
 from wattgram.formats.tables import printable, table
 from wattgram.goals.terms.finding import IndicatorValue, MissingValue
@@ -73,6 +74,7 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
     digits = of_card(card) + EXTRA_DECIMALS
     yield "state", card.state + (f": {card.why}" if card.why else "")
+    yield "corrected time", card.corrections
     yield "indicator", claim.indicator or "none: nothing measurable"
     yield "formula", claim.formula
     if isinstance(found, IndicatorValue):
@@ -101,6 +103,7 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     if claim.indicator:
         yield "coverage", f"{coverage_text(card)} of the elapsed time"
     yield "grid", f"zone {about.grid_zone}, basis {about.basis}, method {about.method}, as configured"
+    yield "sections", f"METHOD and METHOD-SITE refer to {METHOD_PAGE} in the source of this program"
     yield "versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())
 
 

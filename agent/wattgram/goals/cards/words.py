@@ -122,6 +122,7 @@ ENGLISH = CardTexts(
         "Context only: the claim contains nothing measurable, or its number has no target.",
         "Path: the value expected at the present time. For a total: target x elapsed time / length of the period. For "
         "a ratio: the target. A ratio is a ratio of sums over the period, not a mean of ratios.",
+        "METHOD and METHOD-SITE: sections of docs/method.md, in the source of this program.",
     ),
     provenance="Provenance",
     made="created",

@@ -30,7 +30,7 @@ class GoalOutcome:
     period: name of the period. start, end, as_of: UTC ns. value, target, path (expected value at the present time),
     projection (value at the end of the period) and needed (in the rest of the period, to reach the target): in the
     indicator's unit, None if undefined. why: reason of the state, in one sentence. evaluations: at the ends of days and
-    now, oldest first.
+    now, oldest first. corrections: of the past in the measured time, as records name them; "" for none.
     """
 
     claim: Claim
@@ -49,6 +49,7 @@ class GoalOutcome:
     needed: float | None = None
     why: str = ""
     evaluations: tuple[Evaluation, ...] = ()
+    corrections: str = ""
 
     @property
     def measured(self) -> bool:

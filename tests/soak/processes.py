@@ -1,4 +1,4 @@
-"""The site of the soak: devices, broker, database and daemon, each a separate process."""
+"""The processes of the soak: devices, broker, database and daemon."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from wattgram.simulation.factory import demo_parts
 from wattgram.simulation.plants import DEMO_DRIVERS, SUBMETER, TIMEZONE
 
+from tests.support.brokers import Broker, mosquitto
+from tests.support.databases import Victoria, victoria_metrics
 from tests.support.running_site import one_device
-from tests.support.servers import Broker, Server, Victoria, free_port, mosquitto, request, running, victoria_metrics
+from tests.support.servers import Server, free_port, request, running
 
 KEEP = 3600.0
 """Time for which the spool keeps delivered records, s of the clock: the allowed minimum, so that it is full early."""
@@ -27,7 +29,7 @@ BEGIN = 23.5
 
 
 @dataclass(frozen=True, slots=True)
-class Works:
+class SoakProcesses:
     """The running processes, and the folder of the daemon's spool."""
 
     broker: Broker
@@ -86,8 +88,8 @@ def start(now: datetime) -> int:
 
 
 @contextmanager
-def works(folder: Path, now: datetime, speed: float, seed: int) -> Iterator[Works]:
-    """All of it while the block lasts."""
+def processes(folder: Path, now: datetime, speed: float, seed: int) -> Iterator[SoakProcesses]:
+    """Run all processes while the block lasts."""
     with ExitStack() as stack:
         broker = stack.enter_context(mosquitto(folder))
         database = stack.enter_context(victoria_metrics(folder))
@@ -104,4 +106,4 @@ def works(folder: Path, now: datetime, speed: float, seed: int) -> Iterator[Work
         gateway = ["-m", "tests.soak.gateway", str(path), str(start(now)), f"{speed:g}", str(seed), str(live)]
         daemon = Server("daemon", [sys.executable, *gateway], folder, port, lambda: request(page)[0] == 200)
         stack.enter_context(running(daemon))
-        yield Works(broker, database, plant, daemon, page, folder / "spool", live)
+        yield SoakProcesses(broker, database, plant, daemon, page, folder / "spool", live)
