@@ -56,6 +56,8 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "load known": "info",
         "gap settled": "info",
         "gap older than history": "warning",
+        "grid sources silent": "warning",
+        "grid sources back": "info",
         "results revised": "info",
         "accounts began anew": "warning",
         "clock unset": "alarm",

@@ -15,6 +15,7 @@ from wattgram.store.history import History
 
 from .calendar import Calendar
 from .distance import DISTANCE, distance
+from .indicator_uncertainty import uncertainty
 from .indicators import INDICATORS
 from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
 from .stored_days import days
@@ -116,7 +117,11 @@ class _Site:
         evaluations.setdefault(now.as_of, now)
         # The current day counts only while fewer than two completed days are evaluated.
         on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
+        unsure = uncertainty(indicator, stretch, self._facility(stretch.as_of), card.value)
+        card = replace(card, uncertainty=unsure)
         why = _why(card, now, on=on)
+        if card.within_uncertainty:
+            why += "; within its uncertainty of the target"
         return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
 
     def _facility(self, as_of: int) -> Facility:

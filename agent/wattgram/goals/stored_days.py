@@ -100,4 +100,4 @@ def _rows(history: History, config: Config, found: Sequence[PeriodSpan], as_of: 
 def _sums(row: LedgerRow) -> dict[str, float]:
     parts = {f"{name}.part": part for name, part in row.parts.items()}
     wholes = {f"{name}.whole": whole for name, whole in row.wholes.items()}
-    return {**row.sums, **parts, **wholes}
+    return {**row.sums, **parts, **wholes, **row.uncertain.uncertainties}

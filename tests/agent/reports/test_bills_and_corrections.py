@@ -135,6 +135,17 @@ def test_a_correction_before_and_after_in_all_formats(tmp_path: Path) -> None:
     assert [line["correction"] for line in lines] == ["", "incomer x 0.75", "incomer x 0.75", "", "incomer x 0.75"]
 
 
+def test_a_day_that_is_corrected_in_part_is_billed_by_its_quarters(tmp_path: Path) -> None:
+    plant = ran(plant_of(tmp_path, {"incomer": "grid"}), 96 + 1, incomer=80e3)
+    correction = CorrectionConfig("incomer", START, START + 6 * HOUR, "factor", 0.5)
+    config = replace(plant.config, corrections=(correction,), invoices=(InvoiceConfig("", START, START + DAY, 1.0),))
+    append(plant, replay_with(config)[0])
+    found = shown(config)["invoices"][0]
+    # 40 kW for 6 h and 80 kW for 18 h
+    assert found["metered_energy_kwh"] == pytest.approx(1680.0, rel=1e-6)
+    assert found["coverage"] == 1.0
+
+
 @pytest.mark.parametrize(
     ("effect", "energies"),
     [("factor", [1920e3, 1440e3, 1920e3]), ("invert", [1920e3, 0.0, 1920e3]), ("void", [1920e3, 0.0, 1920e3])],

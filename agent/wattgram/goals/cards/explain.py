@@ -86,6 +86,8 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     if isinstance(found, MissingValue):
         yield "missing", found.what
         yield "what to do", found.add
+    if card.uncertainty is not None:
+        yield "uncertainty", f"± {amount(card.uncertainty, claim.unit, digits)} (k = 2), of meters and factors"
     if card.target is not None:
         yield "target", f"{TEXT_SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
         yield "source", card.target.source

@@ -51,6 +51,8 @@ CSV_COLUMNS = (
     "path",
     "projection",
     "needed",
+    "uncertainty",
+    "within_uncertainty",
     "why",
     "extras",
     "article",
@@ -118,6 +120,8 @@ def document(card: GoalOutcome) -> dict[str, object]:
         "path": exact(card.path),
         "projection": exact(card.projection),
         "needed": exact(card.needed),
+        "uncertainty": exact(card.uncertainty),
+        "within_uncertainty": card.within_uncertainty,
         "why": card.why,
         "extras": [
             {"name": extra.name, "value": exact(extra.value), "unit": extra.unit}

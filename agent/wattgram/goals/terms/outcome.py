@@ -29,8 +29,9 @@ class GoalOutcome:
 
     period: name of the period. start, end, as_of: UTC ns. value, target, path (expected value at the present time),
     projection (value at the end of the period) and needed (in the rest of the period, to reach the target): in the
-    indicator's unit, None if undefined. why: reason of the state, in one sentence. evaluations: at the ends of days and
-    now, oldest first. corrections: of the past in the measured time, as records name them; "" for none.
+    indicator's unit, None if undefined. uncertainty: of the value, k = 2, None if unknown. why: reason of the state, in
+    one sentence. evaluations: at the ends of days and now, oldest first. corrections: of the past in the measured time,
+    as records name them; "" for none.
     """
 
     claim: Claim
@@ -50,8 +51,16 @@ class GoalOutcome:
     why: str = ""
     evaluations: tuple[Evaluation, ...] = ()
     corrections: str = ""
+    uncertainty: float | None = None
 
     @property
     def measured(self) -> bool:
         """Whether the card has a metered or entered value."""
         return self.value is not None
+
+    @property
+    def within_uncertainty(self) -> bool:
+        """Whether the value differs from its path by less than its uncertainty: the state may be the other one."""
+        if self.uncertainty is None or self.value is None or self.path is None:
+            return False
+        return abs(self.value - self.path) <= self.uncertainty
