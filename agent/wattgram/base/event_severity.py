@@ -14,6 +14,7 @@ Severity = Literal["info", "warning", "alarm"]
 
 SEVERITIES: Mapping[str, Severity] = MappingProxyType(
     {
+        "configuration changed": "info",
         "device lost": "alarm",
         "device frozen": "alarm",
         "device back": "info",

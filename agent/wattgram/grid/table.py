@@ -144,6 +144,16 @@ class FactorTable:
         known = self._residuals_of(zone)
         return known[_newest_year(known, self.year(zone, time))] if known else nan
 
+    def stated(self, zone: str, basis: str) -> dict[str, dict[str, float]]:
+        """Return the rows that can serve a zone, by zone and year: factors, clean shares, residual mix."""
+        rows = self._rows(zone, basis)
+        shares = {f"{row.zone} {row.year}": row.clean_share for row in rows}
+        return {
+            "official": {f"{row.zone} {row.year} {row.kind}": row.intensity for row in rows},
+            "clean_share": {name: share for name, share in shares.items() if share is not None},
+            "residual": {f"{nation_of(zone)} {year}": found for year, found in self._residuals_of(zone).items()},
+        }
+
     def residual_year(self, zone: str, time: int) -> int | None:
         """Return the year of `residual`; None where no table has one."""
         known = self._residuals_of(zone)

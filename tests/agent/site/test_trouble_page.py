@@ -14,7 +14,7 @@ from wattgram.base.event_severity import SEVERITIES
 from wattgram.config import role_check, zone_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
-from wattgram.site import grid_watch, stored_state, unknown_load
+from wattgram.site import configuration_watch, grid_watch, stored_state, unknown_load
 from wattgram.timekeeping import tick_order, wall_clock
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,6 +33,7 @@ def events() -> set[str]:
         *(hybrid_state.CONTRADICT, hybrid_state.AGREED, hybrid_state.LOSS, hybrid_state.LOSS_POSSIBLE),
         hybrid_state.UNNAMED,
         *(battery_watch.OUT_OF_RANGE, battery_watch.IN_RANGE, battery_watch.DIFFERS, battery_watch.AGREES),
+        configuration_watch.CHANGED,
         *stored_state.RESTARTED.values(),
         *(grid_watch.SOURCES_SILENT, grid_watch.SOURCES_BACK),
         *(unknown_load.UNKNOWN, unknown_load.KNOWN),
