@@ -22,8 +22,8 @@ from wattgram.base.period import instant, window_end, window_start
 from wattgram.base.record import Record, Series
 from wattgram.base.units import rfc3339
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import ladder
 from wattgram.config.load import Config
-from wattgram.grid.ladder import Ladder
 from wattgram.simulation.factory import Factory
 from wattgram.simulation.machines import SitePart
 from wattgram.site.stored_state import DAYS, PUBLISHED, STATE
@@ -88,7 +88,7 @@ class SimulatedPast:
         self._config = config = replace(config, site=replace(config.site, tick=float(PAST_STEP)))
         self.factory = factory_of(config, parts, period.begin, seed, PAST_STEP)
         site, grid = config.site, config.grid
-        books = Books(config, Ladder(grid.zone, grid.basis, grid.factor, ()), period.begin)
+        books = Books(config, ladder(grid, site.timezone))
         self._rows = FactoryRows(config, books.layout, self.factory, PAST_STEP)
         self._accounts = AccountStages(books)
         self._days = DayBook(site.name, site.timezone, books.layout, config.goals.nominal_voltage)

@@ -16,7 +16,7 @@ from .plant_names import HYBRID, STANDARD
 from .serve_devices import ServedDevice, driver
 
 TIMEZONE = "Asia/Shanghai"
-DEMO_ZONE = "CN-CQ"
+GRID_ZONE = "CN-CQ"
 
 SUBMETER = ("active_power_total", "active_energy_import")
 """Quantities of a sub-meter. With more quantities, five meters behind one gateway take longer than a second."""
@@ -117,7 +117,7 @@ class SimulatedPlant:
                 f'timezone = "{TIMEZONE}"',
                 f"latitude = {LATITUDE}\nlongitude = {LONGITUDE}",
             ],
-            [f'[grid]\nzone = "{DEMO_ZONE}"'],
+            [f'[grid]\nzone = "{GRID_ZONE}"'],
             [f"[spool]\npath = {json.dumps(spool)}"],
         ]
         for part in self.parts:
