@@ -39,7 +39,7 @@ SATURDAY = 5
 FIRST_DAY, FIRST_YEAR_DAY = 5, 60
 """First day of a month, and of a year, at which the demonstration takes place: a goal needs a tenth of its period."""
 
-CONFIGURATION = "demo.toml"
+DEMO_FILE = "demo.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ async def demonstrate(
                 month, earlier = month_and_earlier(past_period(start, history.days, config), config.site.timezone)
                 factory.resume(await _lived(config, plant, month))
                 history.report(
-                    f"`wattgram goals -c {Path(directory) / CONFIGURATION}` and `wattgram report -c` read it"
+                    f"`wattgram goals -c {Path(directory) / DEMO_FILE}` and `wattgram report -c` read it"
                 )
             async with assembled(config, clock) as parts:
                 stored = parts.spool.head
@@ -149,10 +149,10 @@ def configured(
 ) -> Config:
     """Return the configuration of the demonstration. A second of the configuration is `speed` seconds of the clock.
 
-    The file CONFIGURATION in the directory is for the commands that read the store. start: of the demonstration,
+    The file DEMO_FILE in the directory is for the commands that read the store. start: of the demonstration,
     UTC ns.
     """
-    path = directory / CONFIGURATION
+    path = directory / DEMO_FILE
     path.write_text(plant.configuration(endpoints, local_day(start, ZoneInfo(TIMEZONE)), str(directory / "spool")))
     config = load(path)
     return replace(
