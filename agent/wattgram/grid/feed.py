@@ -12,7 +12,7 @@ from math import isnan
 from wattgram.base.clock import Clock
 
 from .course import SignalCourse
-from .signal import FORECAST, NS, SUPPLIED, Signal, possible
+from .signal import FORECAST, MEASURED, NS, SUPPLIED, Signal, possible
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +113,8 @@ class Feed:
             raise ValueError(f"found {len(signals)} values; at most {self._most} are kept")
         now = self._clock.time()
         good = [signal for signal in signals if possible(signal.intensity) and _is_timely(signal, now + AHEAD)]
+        if good and (wrong := sum(not possible(signal.intensity) for signal in signals)):
+            remark = "; ".join(filter(None, (remark, f"{wrong} impossible values not used; expected 0 to 2000 g/kWh")))
         if not good:
             raise ValueError("found no value that is possible and not ahead of time" if signals else "found no value")
         # With the same edition the previous process had the same answers.
@@ -132,6 +134,20 @@ class Feed:
     def newest(self, time: int) -> int | None:
         """Return the start of the newest signal up to `time` that is no forecast, UTC ns; None without one."""
         return max((signal.valid_from for signal in self._actual if signal.valid_from <= time), default=None)
+
+    def with_settled(self, signals: Sequence[Signal], time: int) -> list[Signal]:
+        """Return signals to put, with the known measured ones in place of those that start before `time`, UTC ns.
+
+        A put of the result neither changes nor withdraws a measured signal from before `time`.
+        """
+        fresh = {signal.valid_from: signal for signal in signals if signal.tier != FORECAST}
+        begin, end = min(fresh, default=time), min(max(fresh, default=time), time - 1)
+        settled = {
+            signal.valid_from: signal
+            for signal in self._actual
+            if signal.tier == MEASURED and begin <= signal.valid_from <= end
+        }
+        return [*(fresh | settled).values(), *(signal for signal in signals if signal.tier == FORECAST)]
 
     def largest_shares(self, time: int) -> dict[str, float]:
         """Return the largest share of each fuel in the signals of the week before `time`, forecasts left out."""

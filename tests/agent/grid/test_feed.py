@@ -308,6 +308,21 @@ def test_a_forecast_far_ahead_is_stored_once_when_its_time_comes() -> None:
     assert len(stored) - len(far) <= 2 * 24  # at each poll the present hour and the next
 
 
+@given(PUTS, st.lists(VALUES, min_size=1, max_size=5), st.sampled_from(MOMENTS))
+def test_a_put_with_settled_signals_changes_no_measured_signal_from_before(
+    puts: list[tuple[int, list[Signal]]], signals: list[Signal], time: int
+) -> None:
+    feed, clock = feed_and_clock()
+    for pause, earlier in puts:
+        clock.now += pause * UNIT
+        with suppress(ValueError):  # all of it ahead of time
+            feed.put(earlier)
+    settled = [value for value in feed._actual if value.tier == 1 and value.valid_from < time]
+    with suppress(ValueError):  # all of it ahead of time
+        feed.put(feed.with_settled(signals, time))
+    assert [value for value in settled if value in [*feed._actual]] == settled
+
+
 @given(PUTS, st.integers(0, 20))
 def test_changes_without_the_first_ones_still_give_all_signals_of_the_others(
     puts: list[tuple[int, list[Signal]]], lost: int

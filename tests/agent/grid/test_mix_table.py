@@ -81,6 +81,12 @@ def test_a_series_that_disappears_altogether_is_missing_as_well() -> None:
     assert (signal.tier, signal.shares) == (2, {"gas": near(0.49), "wind": near(0.49), "unknown": near(0.02)})
 
 
+def test_an_impossible_mix_costs_its_period_alone_and_is_said() -> None:
+    found = signals(rows(WHOLE, WHOLE | {"geo": -300.0}, WHOLE))
+    assert [signal.valid_from for signal in found.signals] == [BEGIN, BEGIN + 2 * HOUR]
+    assert found.remark == "a mix is not used: a fuel has the amount -300; only a storage may be below 0"
+
+
 def test_a_series_that_never_had_an_amount_is_no_part_of_the_grid() -> None:
     (signal,) = signals(rows(WHOLE | {"peat": None})).signals
     assert signal.tier == 1

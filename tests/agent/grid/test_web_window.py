@@ -231,6 +231,30 @@ def test_once_a_day_a_poll_asks_for_a_week() -> None:
     assert any("start=2026-05-26T10%3A00Z" in path for path in asked[3])
 
 
+def test_after_two_days_a_measured_value_is_final_and_an_estimate_is_not() -> None:
+    """At 10:00 five values of the past; a day later the poll for a week has other numbers for all of them."""
+    ages = (80, 79, 78, 30, 20)
+    first = [hour(TEN - age * HOUR, 300 + age, age == 79) for age in ages]
+    later = [hour(TEN - age * HOUR, 500, False) for age in (80, 79, 30, 20)]  # the one of 78 hours ago is missing
+    state: dict[str, Any] = {"history": {"history": first}}
+    present = iter((TEN, TEN + 25 * HOUR))
+    serve = routed(
+        latest=lambda _: hour(next(present), 400, False), history=lambda _: state["history"],
+        past_range={"data": later}, forecast=REFUSAL,
+    )  # fmt: skip
+
+    def between(path: str) -> bytes:
+        found = serve(path)
+        state["history"] = state["history"] if "latest" in path else {"history": []}
+        return found
+
+    feed, _, _ = polls(maps, between, [TEN, TEN + 25 * HOUR])
+    known = {(signal.valid_from - TEN) // HOUR: signal.intensity for signal in feed._actual}
+    # 80, 78: measured and settled; 79: was an estimate; 30 and 20 hours before TEN: 55 and 45 hours old at the poll
+    # the value of TEN is missing in the second answers: withdrawn, since it is a day old
+    assert known == {-80: 380.0, -79: 500.0, -78: 378.0, -30: 330.0, -20: 500.0, 25: 400.0}
+
+
 def test_one_unusable_hour_does_not_cost_the_others() -> None:
     hours = [hour(TEN - 2 * HOUR, 280, False), hour(TEN - HOUR, 290, False) | {"carbonIntensity": "n/a"}]
     serve = routed(latest=hour(TEN, 300, False), history={"history": hours}, forecast={"forecast": []})
@@ -272,6 +296,28 @@ def test_a_fuel_of_great_britain_without_a_share_counts_as_unknown_and_is_named(
     )
     (signal,) = feed._actual
     assert (signal.intensity, signal.shares) == (158.0, None)  # the mix is impossible, the intensity is not
+
+
+def test_one_impossible_half_hour_of_great_britain_does_not_cost_the_others() -> None:
+    good = {"from": "2026-06-01T10:00Z", "to": "2026-06-01T10:30Z", "generationmix": [{"fuel": "gas", "perc": 100}]}
+    wrong = good | {
+        "from": "2026-06-01T09:30Z",
+        "to": "2026-06-01T10:00Z",
+        "generationmix": [{"fuel": "gas", "perc": 300}],
+    }
+    body = answer(json.dumps({"data": [wrong, good]}).encode())
+    feed, _, _ = polls(lambda base: UkGrid(LIFECYCLE, base), lambda _: body, [TEN + 60 * NS])
+    assert [signal.intensity for signal in feed._actual] == [490.0]
+    assert feed.detail == "a half hour is not used: the fuels add up to 3 of the whole; expected at most 1.02"
+
+
+def test_an_impossible_value_among_others_is_said() -> None:
+    serve = routed(
+        latest=hour(TEN, 300, False), history={"history": [hour(TEN - HOUR, 5000, False)]}, forecast={"forecast": []}
+    )
+    feed, _, _ = polls(maps, serve, [TEN + 60 * NS])
+    assert [signal.intensity for signal in feed._actual] == [300.0]
+    assert feed.detail == "1 impossible values not used; expected 0 to 2000 g/kWh"
 
 
 def test_after_an_outage_of_days_great_britain_is_asked_from_to() -> None:

@@ -45,10 +45,14 @@ class MixRow:
 
 @dataclass(slots=True)
 class _Holes:
-    """Series that are missing somewhere, by consequence."""
+    """Series that are missing somewhere, by consequence, and the first mistake of a period.
+
+    `mistake` has no time: a text that changes with each poll would fill the log.
+    """
 
     estimated: dict[str, None] = field(default_factory=dict)
     unused: dict[str, None] = field(default_factory=dict)
+    mistake: str = ""
 
     def remark(self) -> str:
         """Return the remark for the log and the page."""
@@ -57,6 +61,8 @@ class _Holes:
             parts.append(f"{_names(self.unused)} missing: these periods are not used")
         if self.estimated:
             parts.append(f"{_names(self.estimated)} missing for a time: counted as fuel unknown, estimated")
+        if self.mistake:
+            parts.append(f"a mix is not used: {self.mistake}")
         return "; ".join(parts)
 
 
@@ -76,7 +82,8 @@ def mixes(
     """
     series = {name for row in rows for name, amount in row.amounts.items() if amount is not None}
     gone = _gone(series, fuels, before)
-    holes, made = _Holes(), []
+    holes = _Holes()
+    made: list[Signal] = []
     for index, row in enumerate(rows):
         known = {name: amount for name, amount in row.amounts.items() if amount is not None}
         missing = sorted(series - known.keys())
@@ -91,7 +98,11 @@ def mixes(
         if hole:
             amounts[UNKNOWN] = amounts.get(UNKNOWN, 0.0) + hole
         holes.estimated |= dict.fromkeys([*missing, *gone])
-        made += _signal(amounts, factors, source, row, arrived, estimated=bool(missing or gone))
+        span, estimated = (row.begin, row.end), bool(missing or gone)
+        try:
+            made.append(factors.signal(amounts, None, source, span, arrived, estimated=estimated))
+        except ValueError as error:  # an unusable period does not discard the others
+            holes.mistake = holes.mistake or str(error)
     return WebValues(made, holes.remark())
 
 
@@ -128,15 +139,6 @@ def _by_fuel(known: Mapping[str, float], fuels: Mapping[str, str]) -> dict[str, 
         given = max(0.0, amount) if fuel in STORAGE_FUELS else amount
         amounts[fuel] = amounts.get(fuel, 0.0) + given
     return amounts
-
-
-def _signal(
-    amounts: Mapping[str, float], factors: Factors, source: str, row: MixRow, arrived: int, *, estimated: bool
-) -> list[Signal]:
-    try:
-        return [factors.signal(amounts, None, source, (row.begin, row.end), arrived, estimated=estimated)]
-    except ValueError:
-        return []  # an unusable period does not discard the others
 
 
 def _names(names: Mapping[str, None]) -> str:

@@ -114,23 +114,27 @@ class UkGrid:
         """Return half hours with an intensity or a mix; `data` is a list or, at /generation, one object."""
         made: list[Signal] = []
         lost: dict[str, None] = {}
+        wrong = ""
         for outer in _listed(mapping(document(body), "answer").get("data"), "data"):
             inner = _listed(outer["data"], "data") if "data" in outer else [outer]
             for half in inner:
-                mix = _mix(half)
-                lost |= dict.fromkeys(fuel for fuel, share in mix.items() if share is None)
-                made += self._signal(half, mix, arrived)
-        return WebValues(made, f"{', '.join(lost)} missing: counted as fuel unknown, estimated" if lost else "")
+                try:
+                    mix = _mix(half)
+                    made += self._signal(half, mix, arrived)
+                    lost |= dict.fromkeys(fuel for fuel, share in mix.items() if share is None)
+                except ValueError as error:  # an unusable half hour does not discard the others
+                    wrong = wrong or str(error)
+        if wrong and not made:
+            raise ValueError(wrong)
+        remarks = [f"{', '.join(lost)} missing: counted as fuel unknown, estimated"] if lost else []
+        return WebValues(made, "; ".join([*remarks, *([f"a half hour is not used: {wrong}"] if wrong else [])]))
 
     def _signal(self, half: Mapping[str, Any], mix: Mapping[str, float | None], arrived: int) -> list[Signal]:
         span = instant(half.get("from"), "from"), instant(half.get("to"), "to")
         source = "ukgrid" if self.region is None else f"ukgrid region {self.region}"
         if self.factors.basis == "lifecycle":
             tier = ESTIMATED if self.region is None else FORECAST  # a region's mix is itself a forecast
-            try:
-                return [self.factors.signal(mix, 100.0, source, span, arrived, tier=tier, estimated=True)]
-            except ValueError:
-                return []  # an unusable half hour does not discard the others
+            return [self.factors.signal(mix, 100.0, source, span, arrived, tier=tier, estimated=True)]
         intensity = mapping(half.get("intensity"), "intensity")
         for name, tier in (("actual", MEASURED), ("forecast", FORECAST)):
             if intensity.get(name) is not None:

@@ -35,7 +35,13 @@ LONGEST_WINDOW = 7 * UTC_DAY
 """Longest past that a poll asks for after an outage, ns."""
 
 LONG_POLL = 86_400.0
-"""Time between two polls for the longest past, s: some measured values and corrections come days later."""
+"""Time between two polls for the longest past, s: some measured values come days later."""
+
+SETTLING = 2 * UTC_DAY
+"""Age from which a measured value is not replaced any more, ns.
+
+Services adjust the values of a week by small amounts; each adjustment would publish a week of ticks again.
+"""
 
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 """Hosts to which http:// does not reveal a token."""
@@ -211,7 +217,7 @@ class WebSource:
             self.feed.failed(poll.remark(), poll.bug)
             return
         try:
-            self.feed.put(signals, poll.remark())
+            self.feed.put(self.feed.with_settled(signals, now - SETTLING), poll.remark())
         except ValueError as error:
             poll.failures.append(f"unusable answer: {error}")
             self.feed.failed(poll.remark())
