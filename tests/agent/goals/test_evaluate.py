@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import parse_period
 from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, Milestone
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
@@ -31,7 +32,8 @@ PLANT = (device("incomer", "grid"), device("roof", "pv"), device("hall", "load",
 
 
 def site(goals: GoalsConfig | None = None, folder: Path = Path("nowhere")) -> Config:
-    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), goals=goals or GoalsConfig())
+    grid = GridConfig("CN-CQ")
+    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), grid, goals=goals or GoalsConfig())
 
 
 def shares(first: str, *consumed: float, covered: float = 86400.0) -> list[Day]:
