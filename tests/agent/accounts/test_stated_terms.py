@@ -63,7 +63,7 @@ def replaced(old: str, new: str) -> str:
         replaced("ratio = 60", "ratio = 60.0  # of the transformers"),
         replaced('zone = "CN-CQ"\nmethod = "proportional"', 'method = "proportional"\nzone = "CN-CQ"'),
         replaced('rated_power = "630 kW"\nratio = 60', "ratio = 60\nrated_power = 630000"),
-        replaced('[grid]\nzone = "CN-CQ"\nmethod = "proportional"', "[grid]"),  # the defaults
+        replaced('zone = "CN-CQ"\nmethod = "proportional"', 'zone = "CN-CQ"'),  # the default
         "# a comment\n" + SITE,
     ],
 )
