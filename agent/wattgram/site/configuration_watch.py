@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 CONFIGURATION = "configuration"
 """Piece of state with the terms of the last run, zlib of JSON: a frame of the journal has all state."""
 
-CHANGED = "configuration changed"
+KEY_CHANGED = "configuration changed"
 """Event for a key whose value differs from that of the last run."""
 
 SHOWN_CHARACTERS = 80
@@ -83,10 +83,10 @@ def changes(before: Mapping[str, object], now: Mapping[str, object]) -> Iterator
     for device, group in groupby(found, key=lambda change: change[0]):
         listed = list(group)
         for _, key, text in listed[:MOST_CHANGES]:
-            yield device, Occurrence(CHANGED, f"{key} {text}")
+            yield device, Occurrence(KEY_CHANGED, f"{key} {text}")
         if further := [key for _, key, _ in listed[MOST_CHANGES:]]:
             detail = f"{len(further)} more: {_shown(', '.join(further), 4 * SHOWN_CHARACTERS)}"
-            yield device, Occurrence(CHANGED, detail)
+            yield device, Occurrence(KEY_CHANGED, detail)
 
 
 def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:

@@ -21,8 +21,7 @@ from wattgram.goals.stored_days import days
 from wattgram.reports import report_html, site_report
 from wattgram.store.history import History
 
-from tests.agent.config.test_correction_table import SITE
-from tests.agent.site.test_corrected_past import DAY, HOUR, START, append, plant_of, ran, replay_with
+from tests.support.corrected_sites import DAY, HOUR, SITE, START, append, plant_of, ran, replay_with
 from tests.support.plants import Plant
 
 pytestmark = pytest.mark.slow(1)

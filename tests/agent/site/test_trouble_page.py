@@ -14,6 +14,7 @@ from wattgram.base.event_severity import SEVERITIES
 from wattgram.config import role_check, zone_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
+from wattgram.evidence import sealer
 from wattgram.site import configuration_watch, grid_watch, stored_state, unknown_load
 from wattgram.timekeeping import tick_order, wall_clock
 
@@ -33,7 +34,7 @@ def events() -> set[str]:
         *(hybrid_state.CONTRADICT, hybrid_state.AGREED, hybrid_state.LOSS, hybrid_state.LOSS_POSSIBLE),
         hybrid_state.UNNAMED,
         *(battery_watch.OUT_OF_RANGE, battery_watch.IN_RANGE, battery_watch.DIFFERS, battery_watch.AGREES),
-        configuration_watch.CHANGED,
+        configuration_watch.KEY_CHANGED,
         *stored_state.RESTARTED.values(),
         *(grid_watch.SOURCES_SILENT, grid_watch.SOURCES_BACK),
         *(unknown_load.UNKNOWN, unknown_load.KNOWN),
@@ -43,10 +44,15 @@ def events() -> set[str]:
         *(tick_order.WAIT, tick_order.GO_ON),
         *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
         *(watchdog.STUCK, watchdog.RESUMED),
+        *(sealer.SEAL_FAILED, sealer.SEAL_RESUMED, sealer.LOG_ANEW),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "event":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("event", "_report")
+            ):
                 parts = ast.walk(node.args[1])
                 names |= {
                     part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)
