@@ -29,8 +29,8 @@ class GoalOutcome:
 
     period: name of the period. start, end, as_of: UTC ns. value, target, path (expected value at the present time),
     projection (value at the end of the period) and needed (in the rest of the period, to reach the target): in the
-    indicator's unit, None if undefined. why: reason of the state, in one sentence. evaluations: at the ends of days and
-    now, oldest first.
+    indicator's unit, None if undefined. why: reason of the state, in one sentence. add: what gives the goal a state.
+    uncertainty: of the value, expanded, None if unknown. evaluations: at the ends of days and now, oldest first.
     """
 
     claim: Claim
@@ -48,6 +48,8 @@ class GoalOutcome:
     projection: float | None = None
     needed: float | None = None
     why: str = ""
+    add: str = ""
+    uncertainty: float | None = None
     evaluations: tuple[Evaluation, ...] = ()
 
     @property
