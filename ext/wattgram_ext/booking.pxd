@@ -1,5 +1,8 @@
 # cython: language_level=3, cdivision=True
-"""Book an interval's carbon in its row and in the sums: inventories and certificates; METHOD 4.8 to 4.10."""
+"""Book an interval's carbon in its row and in the sums: inventories and certificates; METHOD 4.8 to 4.10.
+
+Time without a load is kept for `late_booking`.
+"""
 
 from libc.math cimport isnan
 
@@ -193,7 +196,7 @@ cdef inline void show(
 
 
 cdef inline void keep_open(Open *open, const Flows *flows, const double *gained) noexcept nogil:
-    """Remember an interval without a load, for `settle`; the numbers of `gained` are of the interval."""
+    """Remember an interval without a load, for `late_booking.settle`; the numbers of `gained` are of the interval."""
     cdef int i
     for i in range(FLOW_COUNT):
         open.energy[i] += gained[SUM_IMPORT + i]
@@ -207,7 +210,7 @@ cdef inline void keep_open(Open *open, const Flows *flows, const double *gained)
 
 
 cdef inline void keep_busbar(OpenBusbar *open, const Flows *flows, const Parcel *sources, double hours) noexcept nogil:
-    """Remember an interval of a busbar without a load of its own, for `settle`."""
+    """Remember an interval of a busbar without a load of its own, for `late_booking.settle`."""
     cdef int i
     open.exported += flows.exported * hours
     for i in range(GROUP_COUNT):
@@ -224,7 +227,7 @@ cdef inline void keep_busbar(OpenBusbar *open, const Flows *flows, const Parcel 
 
 
 cdef inline void keep_charge(OpenCharge *open, const Parcel *arrival, double hours) noexcept nogil:
-    """Remember what a pool of such a busbar was charged with, for `settle`."""
+    """Remember what a pool of such a busbar was charged with, for `late_booking.settle`."""
     open.energy += arrival.power * hours
     open.carbon += arrival.carbon * hours
     open.clean += arrival.clean * hours
@@ -232,7 +235,7 @@ cdef inline void keep_charge(OpenCharge *open, const Parcel *arrival, double hou
 
 
 cdef inline void hold(Held *held, const Row *row, const Flows *flows, const Shares *shares) noexcept nogil:
-    """Remember the load of a busbar while the load of the site is unknown, for `release`."""
+    """Remember the load of a busbar while the load of the site is unknown, for `late_booking.release`."""
     cdef double gained[SUM_CORE]
     cdef double hours = row.hours
     cdef double carbon = shares.load.carbon / flows.load if flows.load > 0 else 0.0
@@ -254,31 +257,6 @@ cdef inline void hold(Held *held, const Row *row, const Flows *flows, const Shar
         held.groups[i] += flows.groups[i] * hours
         held.group_emission[i] += flows.groups[i] * carbon * hours
         held.group_own[i] += flows.groups[i] * own * hours
-
-
-cdef inline void release(Sums *totals, const Held *held, bint priced, double *gained) noexcept nogil:
-    """Add what busbars gained while the load of the site was unknown, and book their groups.
-
-    priced: the mix of the site is known now, too; otherwise the carbon stays unaccounted.
-    """
-    cdef int i
-    gained[SUM_LOAD] += held.load
-    gained[SUM_UNACCOUNTED] += held.noise
-    for i in range(GROUP_COUNT):
-        add(totals, SUM_GROUP_OPEN + i, -held.groups[i])
-    if not priced:
-        return
-    gained[SUM_UNACCOUNTED_CARBON] -= held.emission + held.exported_carbon
-    gained[SUM_EMISSION] += held.emission
-    gained[SUM_AVOIDED] += held.avoided
-    gained[SUM_EXPORT_CARBON] += held.exported_carbon
-    gained[SUM_CLEAN_LOAD] += held.clean_load
-    gained[SUM_OWN_LOAD] += held.own_load
-    gained[SUM_OWN_EXPORT] += held.own_export
-    gained[SUM_OWN_PRODUCTION] += held.own_production
-    for i in range(GROUP_COUNT):
-        add(totals, SUM_GROUP_EMISSION + i, held.group_emission[i])
-        add(totals, SUM_GROUP_OWN + i, held.group_own[i])
 
 
 cdef inline void book(
@@ -330,119 +308,3 @@ cdef inline void book(
         keep_open(open, flows, gained)
     if hour != NULL:
         certify(totals, hour)
-
-
-cdef inline bint tells(const Open *open, const Flows *flows, int flow) noexcept nogil:
-    """Return whether late energy makes a flow known for the whole time without a load."""
-    return flows.known[flow] and not (
-        open.contained > 0 and (flow == FLOW_PV or flow == FLOW_DISCHARGE or flow == FLOW_CHARGE)
-    )
-
-
-cdef inline void gain_time(const Open *open, const Row *row, const Flows *flows, double covered, double *gained) noexcept nogil:
-    """Write the time in which late energy makes flows known, s, and their energy in it, Wh.
-
-    row: `seconds` without a load since the quarter began. covered: share of this time that is known now. Flows that
-    a terminal contained in a part of the time stay as they are.
-    """
-    cdef double missing = max(row.seconds - open.signal, 0.0)
-    cdef int i
-    gained[SUM_GRID] = row.grid * WH_PER_KWH * missing
-    gained[SUM_SIGNAL_TIME] = missing
-    gained[SUM_COVERED] = max(row.seconds * covered - open.contained - open.covered, 0.0)
-    for i in range(FLOW_COUNT):
-        if tells(open, flows, i):
-            gained[SUM_KNOWN + i] = max(row.seconds - open.known[i], 0.0)
-            gained[SUM_KNOWN_ENERGY + i] = open.partial[i] + gained[SUM_IMPORT + i]
-
-
-cdef inline double exchanged(const OpenBusbar *open, const Flows *late) noexcept nogil:
-    """Return the Wh that went in by one incomer and out by another: in neither import nor export (METHOD-SITE 8.4).
-
-    The time in which an incomer was unknown is one interval, as the late energy is known for it only as a whole. As in
-    `channels.net`, the sign of the sum decides, and what one side counted in both directions remains in both.
-    """
-    cdef double known = open.partial_import - open.partial_export
-    cdef double told = late.imported - late.exported
-    return positive(known) + positive(told) - positive(known + told)
-
-
-cdef inline void book_unsettled(
-    Sums *totals, Open *open, const Row *row, const Flows *flows, double *gained
-) noexcept nogil:
-    """Book late energy while another flow is still unknown, or contradicts it; arguments as of `settle`."""
-    cdef int i
-    gain_time(open, row, flows, 0.0 if flows.whole else flows.coverage, gained)
-    for i in range(SUM_CORE):
-        add(totals, i, gained[i])
-    keep_open(open, flows, gained)
-    for i in range(FLOW_COUNT):
-        if tells(open, flows, i):
-            open.partial[i] = 0
-
-
-cdef inline void gain_settled(
-    const OpenBusbar *open,
-    const Tariff *tariff,
-    const Row *row,
-    const Flows *flows,
-    const Parcel *late,
-    const Parcel *sources,
-    const Shares *shares,
-    double charge_carbon,
-    double load,
-    double *gained,
-) noexcept nogil:
-    """Add what a busbar gains from late energy and from the time in which a flow of it was unknown.
-
-    row: `hours` 1, `seconds` without a load since the quarter began. flows, late: the late energy, Wh, and its parcels.
-    sources, shares: late and open energy together. charge_carbon: g that the stores take beyond the open charge's.
-    """
-    gain_flows(tariff, row, flows, late, gained)
-    gain_load(row, open.exported + flows.exported, sources[0].power, shares, gained)
-    gained[SUM_LOAD] += max(load, 0.0)
-    gained[SUM_CHARGE_CARBON] += charge_carbon
-    gained[SUM_UNACCOUNTED] += min(load, 0.0)
-    gained[SUM_UNACCOUNTED_CARBON] += (
-        carbon_of(late) - charge_carbon - shares.load.carbon - shares.exported.carbon
-    )
-
-
-cdef inline void gain_unpriced(
-    const Tariff *tariff,
-    const Row *row,
-    const Flows *flows,
-    const Parcel *late,
-    const Shares *shares,
-    double surplus,
-    double load,
-    double *gained,
-) noexcept nogil:
-    """Add what a busbar gains after a time in which the split of a terminal was unknown; arguments as of `gain_settled`.
-
-    surplus: inflow less outflow of late and open energy together, Wh, without that of the terminals. The load has no
-    mix, and the charge keeps the mix of the known inflows.
-    """
-    gain_flows(tariff, row, flows, late, gained)
-    gained[SUM_LOAD] += max(load, 0.0)
-    gained[SUM_CHARGE_CARBON] += shares.charge.carbon
-    gained[SUM_UNACCOUNTED] += surplus - max(load, 0.0)
-    gained[SUM_UNACCOUNTED_CARBON] += carbon_of(late) - shares.charge.carbon
-
-
-cdef inline void settle(
-    Sums *totals, const Open *open, const Row *row, const Flows *flows, double *gained
-) noexcept nogil:
-    """Book late energy of the site, and the load of the time in which a flow was unknown.
-
-    row: as of `gain_settled`. flows: of the site. gained: `gain_settled` or `gain_unpriced` of all busbars, and
-    `release`.
-    """
-    cdef int i
-    gained[SUM_UNACCOUNTED] -= open.unaccounted
-    gained[SUM_TIME] = row.seconds
-    gain_time(open, row, flows, 1.0, gained)
-    for i in range(SUM_CORE):
-        add(totals, i, gained[i])
-    if open.contained > 0:
-        book_unpriced(totals, gained[SUM_LOAD], row.seconds)

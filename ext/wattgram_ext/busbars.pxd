@@ -34,6 +34,16 @@ cdef inline void append(Parcel *whole, const Parcel *part) noexcept nogil:
     whole.own += part.own
 
 
+cdef inline void sources_of(
+    const Row *row, const Flows *flows, const Parcel *drawn, Parcel *sources
+) noexcept nogil:
+    """Write the inflows of a busbar by source. drawn: what its pools deliver."""
+    sources[0] = Parcel(flows.renewable, flows.renewable_carbon, flows.renewable, flows.renewable)
+    sources[1] = drawn[0]
+    sources[2] = Parcel(flows.fuel, flows.fuel_carbon, 0, 0)
+    sources[3] = Parcel(flows.imported, flows.imported * row.grid, flows.imported * row.grid_clean, 0)
+
+
 cdef inline Shares joined_shares(const Lane *lanes, int count) noexcept nogil:
     """Return the sums of the busbars' shares."""
     cdef Shares result = lanes[0].shares

@@ -1,5 +1,5 @@
 def differences(base: bytes, copy: bytes) -> bytes:
-    """Return the differences of a copy's state from the state of its accounts, floats; ValueError for other accounts.
+    """Return the differences of a copy's state from the state of its accounts, doubles; ValueError for other accounts.
 
     For each window those of eight sums since its start, then those of the stocks and histories of the pools. The parts
     of a running quarter of an hour without a load are left out: a state between two hours has none.

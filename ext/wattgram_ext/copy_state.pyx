@@ -3,7 +3,7 @@
 """State of a copy of the accounts as its difference from the accounts (METHOD-SITE 11).
 
 A copy has the rows of its accounts, and one of its inputs is changed a little. So its running windows, and the energy
-and carbon in its batteries, differ by a little. A difference of single precision is enough for an uncertainty.
+and carbon in its batteries, differ by a little. The differences are few, and a state without them can be read alone.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -71,20 +71,20 @@ def differences(bytes base not None, bytes copy not None):
     cdef const double *changed_pools = <const double *> (second + HEADER)
     cdef int count = parts.windows * TRACKED_COUNT + parts.pool_numbers
     cdef bytes result
-    cdef float *out
+    cdef double *out
     cdef int window, i
     if PyBytes_GET_SIZE(base) != PyBytes_GET_SIZE(copy):
         raise ValueError(f"copy: {len(copy)} bytes, expected {len(base)}")
-    result = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t> sizeof(float))
-    out = <float *> PyBytes_AS_STRING(result)
+    result = PyBytes_FromStringAndSize(NULL, count * <Py_ssize_t> sizeof(double))
+    out = <double *> PyBytes_AS_STRING(result)
     for window in range(parts.windows):
         for i in range(TRACKED_COUNT):
-            out[0] = <float> (
+            out[0] = (
                 since(changed, changed + 1 + window, TRACKED[i]) - since(sums, sums + 1 + window, TRACKED[i])
             )
             out += 1
     for i in range(parts.pool_numbers):
-        out[i] = <float> (changed_pools[i] - pools[i])
+        out[i] = (changed_pools[i] - pools[i])
     return result
 
 
@@ -99,11 +99,11 @@ def applied(bytes base not None, bytes given not None, bytes powers not None):
     cdef char *start = PyBytes_AS_STRING(result)
     cdef Sums *starts = <Sums *> (start + parts.totals) + 1
     cdef double *pools = <double *> (start + HEADER)
-    cdef const float *numbers = <const float *> PyBytes_AS_STRING(given)
+    cdef const double *numbers = <const double *> PyBytes_AS_STRING(given)
     cdef int count = parts.windows * TRACKED_COUNT + parts.pool_numbers
     cdef int window, i
-    if PyBytes_GET_SIZE(given) != count * <Py_ssize_t> sizeof(float):
-        raise ValueError(f"differences: {len(given)} bytes, expected {count * sizeof(float)}")
+    if PyBytes_GET_SIZE(given) != count * <Py_ssize_t> sizeof(double):
+        raise ValueError(f"differences: {len(given)} bytes, expected {count * sizeof(double)}")
     if PyBytes_GET_SIZE(powers) != parts.powers_size:
         raise ValueError(f"powers: {len(powers)} bytes, expected {parts.powers_size}")
     for i in range(count):
@@ -111,9 +111,9 @@ def applied(bytes base not None, bytes given not None, bytes powers not None):
             raise ValueError("differences: damaged")
     for window in range(parts.windows):
         for i in range(TRACKED_COUNT):
-            add(starts + window, TRACKED[i], -<double> numbers[0])
+            add(starts + window, TRACKED[i], -numbers[0])
             numbers += 1
     for i in range(parts.pool_numbers):
-        pools[i] = max(0.0, pools[i] + <double> numbers[i])
+        pools[i] = max(0.0, pools[i] + numbers[i])
     memcpy(start + parts.powers, PyBytes_AS_STRING(powers), parts.powers_size)
     return result

@@ -20,7 +20,7 @@ from .units cimport LEAST_SECONDS, MOST_SECONDS, SECONDS_PER_HOUR
 cdef enum:
     HEAD = 3             # of a row: seconds, grid g/kWh, grid clean share
 
-cdef double ROOT_3 = 1.7320508075688772
+cdef double SQRT_3 = 1.7320508075688772
 
 
 cdef struct ErrorLaw:    # of a measuring chain: u^2 = square P^2 + linear P + constant; limits = share P + offset
@@ -375,7 +375,7 @@ cdef class Perturbed:
 
     def ratio(self, int window):
         self.inside(window)
-        return self.tally[2 * window + 1] / self.tally[2 * window] if self.tally[2 * window] > 0 else ROOT_3
+        return self.tally[2 * window + 1] / self.tally[2 * window] if self.tally[2 * window] > 0 else SQRT_3
 
     def reset(self, int window):
         self.inside(window)

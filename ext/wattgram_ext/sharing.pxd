@@ -34,6 +34,13 @@ cdef inline Parcel part_of(const Parcel *whole, double part) noexcept nogil:
     return Parcel(whole.power * part, whole.carbon * part, whole.clean * part, whole.own * part)
 
 
+cdef inline Parcel part_for(const Parcel *whole, double part, double charge) noexcept nogil:
+    """Return the part of what a busbar charges that is a pool's: `part` of `charge`."""
+    if not part > 0:
+        return Parcel(0, 0, 0, 0)
+    return whole[0] if part == charge else part_of(whole, part / charge)
+
+
 cdef inline Shares share_proportionally(
     const Parcel *sources, double load, double charge, double exported
 ) noexcept nogil:
@@ -95,6 +102,15 @@ cdef inline Shares share_locally(
     serve(sources, left, &result.charge, charge)
     serve(sources, left, &result.exported, INFINITY)
     return result
+
+
+cdef inline Shares share_by_method(
+    bint locally, const Parcel *sources, double load, double charge, double exported
+) noexcept nogil:
+    """Allocate by the selected method: local-first, or proportionally."""
+    if locally:
+        return share_locally(sources, load, charge, exported)
+    return share_proportionally(sources, load, charge, exported)
 
 
 cdef inline Shares share_known(

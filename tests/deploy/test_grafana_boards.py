@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.config.goals_table.claims import claims
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.intensity import DETAILS, OUTPUTS
@@ -93,7 +94,17 @@ def test_links_lead_to_existing_boards() -> None:
 def _known(tmp_path: Path) -> dict[str, set[str]]:
     """Tags and fields by measurement, from the code that makes the records and from SPEC 5."""
     return {
-        "emission": {"site", "window", *OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS, *EMISSION_TEXTS},
+        "emission": {
+            "site",
+            "window",
+            *OUTPUTS,
+            *DETAILS,
+            *WINDOW_FIELDS,
+            *UNCERTAINTY_FIELDS,
+            UNCERTAINTY_TEXT,
+            *EXTRA_FIELDS,
+            *EMISSION_TEXTS,
+        },
         "device": {"site", "device", "role", "driver", "quality", *QUANTITIES},
         "gateway": {"site", *week.gateway_series(tmp_path).fields},
         "goal": {"site", "goal", "value", "target", "state", "coverage"},

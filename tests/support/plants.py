@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
+from wattgram.config.accounts_table import AccountsConfig
+from wattgram.config.correction_table import CorrectionConfig
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
@@ -75,6 +77,9 @@ class Plant:
         night: str = "",
         position: tuple[float, float] | None = None,
         behind: Mapping[str, str] | None = None,
+        uncertainty: bool = True,
+        groups: Mapping[str, str] | None = None,
+        corrections: Sequence[CorrectionConfig] = (),
     ) -> None:
         self.clock = clock or Hands(start)
         devices = tuple(
@@ -91,8 +96,17 @@ class Plant:
                 replace(device, behind=(behind[device.name],)) if device.name in behind else device
                 for device in devices
             )
+        devices = tuple(replace(device, group=(groups or {}).get(device.name, "")) for device in devices)
         site = SiteConfig("works", ZoneInfo(timezone), tick, *(position or ()))
-        self.config = Config(site, devices, SpoolConfig(folder), grid=grid or GridConfig())
+        accounts = AccountsConfig(uncertainty)
+        self.config = Config(
+            site,
+            devices,
+            SpoolConfig(folder),
+            grid=grid or GridConfig(),
+            accounts=accounts,
+            corrections=tuple(corrections),
+        )
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=sinks)
         self.sources = {device.name: Source(device, "works", self.clock.monotonic()) for device in devices}
         self.plan = make_plan(METER)

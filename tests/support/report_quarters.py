@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from wattgram.accounts.figures import FIGURES
+from wattgram.accounts.figures import FIGURES, UNCERTAINTIES
 from wattgram.accounts.ledger import LedgerRow
 from wattgram.base.period import parse_period
 from wattgram.base.record import Value
@@ -120,8 +120,9 @@ BY_HAND = {
     "captured_kg": None,
     "biogenic_kg": None,
     "heat_energy_kwh": None,
+    **{figure.key: None for figure in UNCERTAINTIES},
 }
-WITHOUT_DATA = ("captured", "biogenic_emission", "heat_energy")
+WITHOUT_DATA = ("captured", "biogenic_emission", "heat_energy", *(figure.field for figure in UNCERTAINTIES))
 """Fields that neither quarter has."""
 
 

@@ -64,10 +64,21 @@ def row_of(books: Books, seconds: float, values: Mapping[str, float]) -> bytes:
     return array("d", named.values()).tobytes()
 
 
-def drive(books: Books, begin: int, values: Sequence[Mapping[str, float]], tick: int = QUARTER) -> list[Record]:
-    """Book intervals of one tick after the instant `begin`, UTC ns; the first call also books that instant itself."""
+def drive(
+    books: Books,
+    begin: int,
+    values: Sequence[Mapping[str, float]],
+    tick: int = QUARTER,
+    intensities: Sequence[float] = (),
+) -> list[Record]:
+    """Book intervals of one tick after the instant `begin`, UTC ns. intensities: g/kWh of the grid in each."""
     times = [begin + (index + 1) * tick * NS for index in range(len(values))]
     terms = [books.terms(time, float(tick)) for time in times]
+    if intensities:
+        signals = [
+            replace(found.signal, intensity=intensity) for found, intensity in zip(terms, intensities, strict=True)
+        ]
+        terms = [found._replace(signal=signal) for found, signal in zip(terms, signals, strict=True)]
     rows = books.with_grid_terms(b"".join(row_of(books, float(tick), row) for row in values), terms)
     return list(books.advance(times, rows, terms))
 

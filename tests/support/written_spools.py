@@ -8,7 +8,7 @@ import random
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 from pathlib import Path
 from typing import get_args
@@ -95,6 +95,7 @@ def records_of_all_kinds(turn: int, chance: random.Random) -> list[Record]:
     records = [
         *(wide(number, chance) for number in range(first, first + 40)),
         *instants(first, first + 30),
+        Record(replace(INSTANT, kind="withheld"), NOW + first * NS, struct.pack("6d", 1.0, nan, nan, -40e3, 5.0, nan)),
         *(emission("tick", NOW + number * NS, 1000.5 + number) for number in range(first, first + 30)),
         *(emission(window, time, 5000.0 + turn) for window in ("15m", "1h", "1d", "1mo")),
         emission("15m", time, 4000.0 + turn, revision=2),
@@ -104,6 +105,11 @@ def records_of_all_kinds(turn: int, chance: random.Random) -> list[Record]:
             Series("goal", (SITE, ("goal", "A04")), ("value", "target", "coverage"), (), ("state",)),
             time,
             {"value": 0.4, "state": "on track"},
+        ),
+        record(
+            Series("seal", (SITE,), ("size",), ("size",), ("checkpoint", "key_id")),
+            time,
+            {"size": 7.0, "checkpoint": "wattgram/works/0a1b2c3d\n7\nAAAA=\n\n\u2014 a bbbb\n", "key_id": "0a1b2c3d"},
         ),
         Record(Series("late", INSTANT.tags, INSTANT.fields), time, struct.pack("6d", 2.0, nan, 0.1, 1e-9, -7.0, 1e300)),
         Record(Series("checkpoint", (SITE,), (), (), ("how", "state")), time, b"", ("anew", "ABC{|}~")),

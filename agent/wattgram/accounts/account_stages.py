@@ -24,8 +24,12 @@ class AccountStages:
         self.begun_anew = True
 
     def advance(self, priced: PricedRows, late: Iterable[tuple[int, bytes]]) -> Iterator[Record]:
-        """Yield the emissions of priced instants, and of the windows that end with them; late: as `Books.advance`."""
-        return self.books.advance(*priced, late)
+        """Yield the emissions of priced instants, and of the windows that end with them; late: as `Books.advance`.
+
+        priced: as measured; the accounts get the rows as corrected (METHOD-SITE 14). late: corrected already.
+        """
+        rows = self.books.corrections.advance(priced.times, priced.rows)
+        return self.books.advance(priced.times, rows, priced.terms, late)
 
     def checkpoint(self, time: int) -> Record:
         """Return the record of the state at a time, UTC ns; a replay can begin there."""

@@ -8,10 +8,8 @@ from array import array
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
@@ -20,19 +18,18 @@ from wattgram.base.occurrence import DeviceOccurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.power_roles import POWER_ROLES
 from wattgram.base.record import WINDOWS, Record, Series
-from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
-from wattgram.config.role_keys import BURNERS
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
 
-from . import heat_fuel, site_accounts
-from .account_parts import AccountParts, account_parts
+from . import site_accounts
 from .battery_watch import BatteryWatch
 from .books_state import channel_count, era_of
+from .correction_names import corrected_window
 from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
-from .hybrid_nodes import channels_of, terminals_of
-from .window_uncertainty import RowShape, WindowUncertainty
+from .row_corrections import RowCorrections
+from .row_layout import LEADING_COLUMNS, SLOT, Layout
+from .window_uncertainty import WindowUncertainty
 
 BALANCE_ROLES = POWER_ROLES
 """Roles whose power is a channel of the accounts."""
@@ -40,14 +37,8 @@ BALANCE_ROLES = POWER_ROLES
 TOTAL_WINDOWS = ("1d", "1mo")
 """Windows that close with the first instant after them."""
 
-SLOT = "15m"
-"""Window among which late energy is apportioned. A tick is a part of it (`config.site_table`)."""
-
 EARLIER_SECONDS = 2.0
 """Seconds of a row of late energy of an earlier version in which no energy waited for the incomer."""
-
-LEADING_COLUMNS = 3
-"""Columns before the powers: seconds, grid g/kWh, grid clean share."""
 
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
@@ -57,110 +48,6 @@ WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
 UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
 """Offset of a number that each window has in which any flow was known, bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Content of an instant's row: `channels`, further `columns` of the hot loop, and the name of every number.
-
-    parts: busbars and pools that the channels belong to. terminals: of each channel the index of the hybrid's terminal
-    that contains it, -1 for none.
-
-    Rows are stored in records of two series: `instant`, and `late` for the late energy of a quarter of an hour. A
-    change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
-    series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
-    computed any more; in earlier versions all late energy.
-    """
-
-    channels: tuple[DeviceConfig, ...]
-    parts: AccountParts
-    columns: tuple[str, ...]
-    fields: tuple[str, ...]
-    instant: Series
-    late: Series
-    totals: Series
-    zone: ZoneInfo
-    terminals: tuple[int, ...]
-
-    @classmethod
-    def of(cls, config: Config) -> Layout:
-        """Return the layout of a configured site."""
-        channels = channels_of(config.devices)
-        parts = account_parts(config.devices, channels, config.grid.netting)
-        names = [device.name for device in channels]
-        energies = [f"{name} {direction}" for name in names for direction in ("energy", "energy against")]
-        column_fields = {
-            "energy": energies,
-            "carbon": [f"{name} carbon" for name in names]
-            if any(device.role in BURNERS for device in channels)
-            else [],
-            "soc": [pool.column for pool in parts.pools] if any(device.battery.capacity for device in channels) else [],
-            "certificates": ["certificates"] if config.grid.certificates else [],
-            "captured": ["captured"] if any(device.role == "capture" for device in config.devices) else [],
-            "official": ["official"],
-            **{column: [column] for column in heat_fuel.columns_of(config.devices)},
-        }
-        columns = tuple(name for name, fields in column_fields.items() if fields)
-        head = ("seconds", "grid_intensity", "grid_clean_share")
-        fields = (*head, *names, *(field for name in columns for field in column_fields[name]))
-        roles = " ".join(device.role for device in channels)
-        tags = (("site", config.site.name), ("roles", roles), ("columns", " ".join(columns)))
-        return cls(
-            channels,
-            parts,
-            columns,
-            fields,
-            Series("instant", tags, fields),
-            Series("late", (*tags, ("slot", SLOT)), fields, (), ("spans",)),
-            Series("late", tags, fields),
-            config.site.timezone,
-            terminals_of(config.devices, channels),
-        )
-
-    def without_powers(self, row: bytes) -> bytes:
-        """Return a row without length, with the amounts that no power meter measures; the grid terms are unknown."""
-        numbers, own = struct.unpack(f"{len(self.fields)}d", row), self.first_column
-        amounts = (
-            number if name in heat_fuel.ALL_COLUMNS else nan
-            for name, number in zip(self.fields[own:], numbers[own:], strict=True)
-        )
-        return struct.pack(f"{len(self.fields)}d", 0.0, *(nan,) * (own - 1), *amounts)
-
-    @property
-    def first_column(self) -> int:
-        """Index of the first number after the channels: a channel may have the name of a column."""
-        return 3 + len(self.channels)
-
-    @property
-    def size(self) -> int:
-        """Size of a row, bytes."""
-        return 8 * len(self.fields)
-
-    @property
-    def shape(self) -> RowShape:
-        """Shape of a row for copies of the accounts."""
-        count, first = len(self.channels), self.first_column
-        after_energy = first + 2 * count if "energy" in self.columns else first
-        carbon = after_energy if "carbon" in self.columns else -1
-        return RowShape(self.size, self.channels, first if "energy" in self.columns else -1, carbon)
-
-    def slot_begin(self, end: int) -> int:
-        """Return the start of the slot of late energy that ends at a time, UTC ns."""
-        return window_start(SLOT, end - 1, self.zone)
-
-    def slot_end(self, time: int) -> int:
-        """Return the end of the slot of late energy that contains a time, UTC ns."""
-        return window_end(SLOT, window_start(SLOT, time, self.zone), self.zone)
-
-    def of_era(self, era: int) -> Layout:
-        """Return the same rows in series of their own for an era."""
-        if not era:
-            return self
-        instant, late, totals = (
-            replace(series, tags=(*((name, value) for name, value in series.tags if name != "era"), ("era", str(era))))
-            for series in (self.instant, self.late, self.totals)
-        )
-        return replace(self, instant=instant, late=late, totals=totals)
 
 
 class GridTerms(NamedTuple):
@@ -173,12 +60,15 @@ class GridTerms(NamedTuple):
 class Books:
     """Accounts and running windows. `time` only selects the year of the residual mix.
 
-    layout: of the rows. era: how often the clock was set back behind published instants. The records of an earlier era
-    are another site's to a replay, because they are in no order with the later ones.
+    layout: of the rows. corrections: of the past; the callers of `advance` and `late_totals` correct the rows by them
+    (`account_stages`, `pricing`), and the windows name them. era: how often the clock was set back behind published
+    instants. The records of an earlier era are another site's to a replay, because they are in no order with the later
+    ones.
     """
 
     def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
         self.layout = Layout.of(config)
+        self.corrections = RowCorrections(config, self.layout)
         self.ladder = ladder
         self._zone = config.site.timezone
         self._method = config.grid.method
@@ -396,12 +286,13 @@ class Books:
                 continue
             index = WINDOWS.index(window)
             row = self._accounts.window(index, (end - start) / NS)
-            if isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
+            corrections = self.corrections.named(start, end)  # a void leaves a record: the record before is wrong
+            if corrections or isfinite(struct.unpack_from("d", row, UNACCOUNTED)[0]):
                 details = self._accounts.details(index)
                 official = self.ladder.official_of(struct.unpack_from("2d", self._label[0])[1], end - 1)
                 numbers, texts = self.uncertainty.of(index, row, details, end, (end - start) / NS, official)
                 details += struct.pack("d", self._estimated.of(window))
-                yield self._record(window, start, row + details + numbers, texts)
+                yield corrected_window(self._record(window, start, row + details + numbers, texts), corrections)
             self._reset(window)
             if window == SLOT:
                 self._abandon()

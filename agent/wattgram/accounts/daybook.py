@@ -7,7 +7,7 @@ one record per device. The record is written again each hour and kept longer tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf, isfinite, isnan, nan
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,9 +18,9 @@ from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record, Series, record
 from wattgram.config.role_keys import BURNERS
 
-from .books import LEADING_COLUMNS, Layout
 from .fuel import efficiency
 from .late_energy import LateAmount
+from .row_layout import LEADING_COLUMNS, Layout
 from .voltage_slots import VoltageSlots
 
 DEVICE_FIELDS = (
@@ -146,20 +146,9 @@ class DayBook:
 
     def add_window(self, window: Record) -> None:
         """Add a quarter of an hour that is over."""
-        fields = window.as_dict()
         today = self._day(window.time, "")
-        if "load_power" not in fields or today is None:
-            return
-        load, pv, imported = (float(fields.get(f"{name}_power", 0.0)) for name in ("load", "pv", "grid_import"))
-        self._add(window.time, "", count=1.0, overlap=max(0.0, min(load, pv)) / 4.0)
-        if load > today.get("peak", -inf):
-            today |= {"peak": load, "peak_time": float(window.time)}
-        today["import_peak"] = max(today.get("import_peak", 0.0), imported)
-        if "self_sufficiency" in fields:
-            self._add(window.time, "", own_share=float(fields["self_sufficiency"]), own_count=1.0)
-        if window.time - self._start(window.time) < NIGHT_SECONDS * NS:
-            today["night"] = min(today.get("night", inf), load)
-            self._add(window.time, "", night_count=1.0)
+        if today is not None and _add_quarter(today, window, self._start(window.time)):
+            self._changed.add((self._start(window.time), ""))
 
     def records(self) -> Iterator[Record]:
         """Return the days that changed since the last call."""
@@ -231,6 +220,34 @@ class DayBook:
 
     def _series(self, name: str) -> Series:
         return Series("day", (("site", self._site), ("device", name)), DEVICE_FIELDS if name else SITE_FIELDS)
+
+
+def quarter_sums(windows: Iterable[Record], start: int) -> Numbers:
+    """Return the numbers of a site's day that begins at `start`, UTC ns, from its quarters of an hour."""
+    today: Numbers = {}
+    for window in windows:
+        _add_quarter(today, window, start)
+    return today
+
+
+def _add_quarter(today: Numbers, window: Record, start: int) -> bool:
+    """Add a quarter of an hour to the numbers of a day that begins at `start`, UTC ns; False without a load."""
+    fields = window.as_dict()
+    if "load_power" not in fields:
+        return False
+    load, pv, imported = (float(fields.get(f"{name}_power", 0.0)) for name in ("load", "pv", "grid_import"))
+    today["count"] = today.get("count", 0.0) + 1.0
+    today["overlap"] = today.get("overlap", 0.0) + max(0.0, min(load, pv)) / 4.0
+    if load > today.get("peak", -inf):
+        today |= {"peak": load, "peak_time": float(window.time)}
+    today["import_peak"] = max(today.get("import_peak", 0.0), imported)
+    if "self_sufficiency" in fields:
+        today["own_share"] = today.get("own_share", 0.0) + float(fields["self_sufficiency"])
+        today["own_count"] = today.get("own_count", 0.0) + 1.0
+    if window.time - start < NIGHT_SECONDS * NS:
+        today["night"] = min(today.get("night", inf), load)
+        today["night_count"] = today.get("night_count", 0.0) + 1.0
+    return True
 
 
 def _mean(begin: float, end: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import fsum, hypot, sqrt
+from math import fsum, hypot
 
 from wattgram.config.accuracy_keys import INVERTER_UNSTATED, METER_UNSTATED, SUM_UNSTATED, ErrorPart
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
@@ -15,7 +15,7 @@ from . import fuel
 from .estimated_energy import OUTSIDE_BALANCE
 from .hybrid_nodes import HybridNode, hybrid_nodes
 
-ROOT_3 = sqrt(3.0)
+ROOT_3 = 3**0.5
 """Limit of error / standard uncertainty of a rectangular distribution (JCGM 100:2008, 4.3.7)."""
 
 SPLIT_LIMIT = 0.03
@@ -27,7 +27,7 @@ ESTIMATED_LIMIT = 0.1
 FUEL_LIMITS = (0.07, 0.07)
 """Limits of a fuel's CO2 factor, and of an amount of fuel that follows from the power.
 
-IPCC Guidelines 1996, volume 1, annex 1, table A1-1: CO2 of energy, 7 % each.
+IPCC Guidelines 1996, volume 1, annex 1, table A1-1: CO2 of energy, 7 % each (unchecked).
 """
 
 RENEWABLE_LIMITS = {"pv": 0.41, "wind": 0.95, "hydro": 0.95}
@@ -39,7 +39,7 @@ The ranges of wind (7 to 56 g/kWh, median 11) and hydro are wider than the media
 SECONDARY_CURRENT = 5.0
 """Rated secondary current of a current transformer, A (IEC 61869-2; 1 A is the other one)."""
 
-LOW_VOLTAGE = 400.0
+USUAL_VOLTAGE = 400.0
 """Nominal voltage of a meter without another one, V."""
 
 SECONDARY_VOLTAGE = 100.0
@@ -136,7 +136,7 @@ def rated_power(device: DeviceConfig) -> float | None:
         return device.rated_power
     if device.ratio == 1.0:
         return None
-    voltage = device.nominal_voltage or LOW_VOLTAGE
+    voltage = device.nominal_voltage or USUAL_VOLTAGE
     turns = device.ratio if voltage <= MOST_LOW_VOLTAGE else device.ratio / (voltage / SECONDARY_VOLTAGE)
     return ROOT_3 * voltage * SECONDARY_CURRENT * turns
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .uncertainty import UNCERTAIN
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -178,4 +180,20 @@ APART = (
 )
 """Ledgers of their own: neither is netted with the inventory or with the other."""
 
-FIGURES = (*ENERGY, *CARBON, *SHARES, *APART)
+UNCERTAINTY_RULE = "k = 2, about 95 %: limits of error of meters and factors; docs/uncertainty.md"
+
+UNCERTAINTIES = tuple(
+    Figure(
+        f"{figure.key}_uncertainty",
+        f"{figure.field}_uncertainty",
+        f"{figure.head} ±",
+        figure.unit,
+        UNCERTAINTY_RULE,
+        "JCGM 100:2008; METHOD-SITE 11",
+    )
+    for figure in (*ENERGY, *CARBON)
+    if figure.field in UNCERTAIN
+)
+"""Uncertainties of other figures, absolute, in the unit of the figure."""
+
+FIGURES = (*ENERGY, *CARBON, *SHARES, *APART, *UNCERTAINTIES)

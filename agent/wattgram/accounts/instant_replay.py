@@ -18,6 +18,7 @@ from wattgram.base.record import Record, Series
 from .account_stages import AccountStages
 from .books import Books
 from .checkpoint_text import state_of
+from .correction_names import still_named
 from .left_out import Computed, LeftOut
 from .pricing import Repricing
 from .same_results import same_record, same_state
@@ -109,6 +110,7 @@ class Replay:
         self._spans: list[tuple[int, int]] = []
         self._kinds: dict[int, tuple[Series, str]] = {}
         self._tick_series = books.series("tick")
+        self._withheld: dict[int, bytes] = {}
         self._unrevised_ticks: dict[int, Record] = {}
         self._late = {record.time: record for record in late if record.series == books.layout.late}
 
@@ -137,12 +139,14 @@ class Replay:
             self._begin(record)
         elif kind == "late":
             self._late[record.time] = record
+        elif kind == "withheld":
+            self._withheld[record.time] = record.values
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
-            pass  # a replacement of an earlier record
+            self._pass(kind, record)
         elif kind == "instant" and not self._skipping:
             records = self.finish() if len(self._times) == BLOCK_INSTANTS else ()
             self._times.append(record.time)  # of the next block: `finish` has taken the others
-            self._rows.append(record.values)
+            self._rows.append(self._row_of(record))
             return records
         elif kind == "totals" and not self._skipping:
             totals = self.books.late_totals(record.time, self._pricing.late_row(record))
@@ -151,6 +155,18 @@ class Replay:
             return chain(self.finish(), self._replace_checkpoint(record))
         return ()
 
+    def _pass(self, kind: str, record: Record) -> None:
+        """Pass a replacement of an earlier record, or the instant from which it computes."""
+        if kind == "instant" and record.time == self.reached:
+            self.books.corrections.precede(record.values)
+
+    def _row_of(self, record: Record) -> bytes:
+        """Return the row of an instant; the measured one if a correction makes a withheld balance possible."""
+        withheld = self._withheld.pop(record.time, None)
+        if withheld is None:
+            return record.values
+        return self.books.corrections.restored(record.time, record.values, withheld)
+
     def _kind(self, series: Series) -> str:
         """Return the kind of a series' records for the replay; "" for other devices'."""
         if series.kind == "emission":
@@ -158,7 +174,7 @@ class Replay:
         layout = self.books.layout
         if series == layout.totals:
             return "totals"
-        of_this_site = series.kind == "checkpoint" or series in (layout.instant, layout.late)
+        of_this_site = series.kind == "checkpoint" or series in (layout.instant, layout.late, layout.withheld)
         return series.kind if of_this_site else ""
 
     def finish(self) -> Iterable[Record]:
@@ -192,11 +208,12 @@ class Replay:
             self.counts.computed[window] += 1
             if published is None and time <= self._since:
                 continue  # the published record is no longer stored
-            if published is not None and same_record(record, published):
+            result = still_named(record, published)
+            if published is not None and same_record(result, published):
                 continue
             self.counts.changed[window] += 1
             if window in self._windows:
-                yield _revised(record, published)
+                yield _revised(result, published)
 
     def _replace_checkpoint(self, record: Record) -> Iterator[Record]:
         """Process a stored state.

@@ -21,12 +21,12 @@ from wattgram.grid.ladder import Ladder
 
 from . import battery_pool, fuel, late_price
 from .account_parts import PoolNode, sourceless
-from .books import Layout
 from .estimated_energy import OUTSIDE_BALANCE
 from .heat_fuel import BurnerInterval, HeatFuel
 from .late_energy import LONGEST_GAP, LateAmount, LateEnergy, LateRow, Span
 from .metering_point import FuelFlow, PointInterval
 from .night_rest import NightRest, Position, is_silent_at_night
+from .row_layout import Layout
 from .site_wiring import STRINGS, UNREAD, SiteWiring
 
 

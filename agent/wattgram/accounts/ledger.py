@@ -19,7 +19,8 @@ from wattgram.base.period import PeriodSpan, window_end
 from wattgram.base.record import WINDOWS
 from wattgram.store.history import History
 
-from .figures import FIGURES, Figure
+from .figures import FIGURES, UNCERTAINTIES, Figure
+from .ledger_uncertainty import UncertainPart, added, uncertain_parts
 
 MIN_COVERAGE = 0.9
 """Coverage below which a row is marked "not enough data" (METHOD 4.5)."""
@@ -36,19 +37,16 @@ WEIGHTS = {
 }
 """Energies that weight a stored ratio; the weighted ratio is the ratio of the underlying sums."""
 
+NOTHING_UNCERTAIN = UncertainPart({}, {})
+"""Uncertainties of a row without windows."""
+
 RATIOS = ("emission_intensity", *WEIGHTS)
 
 MEAN_LOAD = "mean_load"
 """Ratio of energy (Wh) and time (h) of the load, as far as a window has a load. No field of a record."""
 
-SUMMED_UNCERTAINTIES = ("load_energy_uncertainty", "emission_uncertainty", "scope2_location_uncertainty")
-"""Uncertainties that add up over windows, because the errors of a device are correlated over time (METHOD-SITE 11).
-
-Their denominator is the covered time, h. They are no figures of a report.
-"""
-
 SUMS = (
-    *(figure.field for figure in FIGURES if figure.field not in RATIOS),
+    *(figure.field for figure in FIGURES if figure.field not in RATIOS and figure not in UNCERTAINTIES),
     *(
         name
         for name in DETAILS
@@ -88,7 +86,8 @@ class LedgerRow:
 
     elapsed: seconds of the period that were over when the ledger was made. covered: seconds of these with a balance.
     sums: Wh and g. parts, wholes: numerator and denominator of each ratio. Values that are not stored are absent.
-    windows: number of added windows of each kind. revision: the highest of them.
+    windows: number of added windows of each kind. revision: the highest of them. uncertain: uncertainties, in Wh, g and
+    g/kWh.
     """
 
     span: PeriodSpan
@@ -101,6 +100,7 @@ class LedgerRow:
     sources: Mapping[SourceLabel, SourceUse]
     windows: Mapping[str, int]
     revision: int
+    uncertain: UncertainPart = NOTHING_UNCERTAIN
 
     @property
     def coverage(self) -> float:
@@ -120,6 +120,9 @@ class LedgerRow:
 
     def value(self, figure: Figure) -> float | None:
         """Return a figure in its unit; None if undefined or not stored."""
+        if figure in UNCERTAINTIES:
+            found = self.uncertain.uncertainties.get(figure.field)
+            return found if found is None or figure.unit == "g/kWh" else found / 1000.0
         if figure.field in RATIOS:
             whole = self.wholes.get(figure.field, 0.0)
             return self.parts[figure.field] / whole if whole > 0.0 else None
@@ -175,6 +178,7 @@ class _Tally:
     sources: dict[SourceLabel, list[SourceUse]] = field(default_factory=dict)
     windows: Counter[str] = field(default_factory=Counter)
     revision: int = 0
+    uncertain: list[UncertainPart] = field(default_factory=list)
 
 
 def make_ledger(
@@ -198,9 +202,12 @@ def make_ledger(
     for index, windows in _by_span(history, spans, over, zone, kinds):
         for window in _finest(windows):
             _add(tallies[index].setdefault(window.book, _Tally()), window, hydro=hydro)
+        for book, tally in tallies[index].items():
+            of_book = [window for window in windows if window.book == book]
+            tally.uncertain = uncertain_parts(of_book, fsum(tally.covered))
     covered: dict[LedgerBasis, float] = {}
-    for tally in tallies:
-        for book, sums in tally.items():
+    for by_book in tallies:
+        for book, sums in by_book.items():
             covered[book] = covered.get(book, 0.0) + fsum(sums.covered)
     if not covered:
         return None
@@ -226,6 +233,7 @@ def total(rows: Sequence[LedgerRow]) -> LedgerRow:
         _source_totals(sources),
         sum((Counter(row.windows) for row in rows), Counter()),
         max(row.revision for row in rows),
+        added([row.uncertain for row in rows if row.windows]),
     )
 
 
@@ -292,9 +300,6 @@ def _terms(
         yield MEAN_LOAD, _number(fields, "load_energy"), _number(fields, "load_energy") / _number(fields, "load_power")
     elif "load_power" in fields:
         yield MEAN_LOAD, 0.0, window_hours
-    for name in SUMMED_UNCERTAINTIES:
-        if name in fields:
-            yield name, _number(fields, name), window_hours
     for name, energies in WEIGHTS.items():
         if name in fields:
             further = ("generation_energy",) if hydro and name == "self_consumption" else ()
@@ -314,6 +319,7 @@ def _row(span: PeriodSpan, over: int, tally: _Tally) -> LedgerRow:
         _source_totals(tally.sources),
         tally.windows,
         tally.revision,
+        added(tally.uncertain),
     )
 
 

@@ -53,17 +53,19 @@ class Repricing(Pricing):
         self._last_terms: tuple[GridTerms | None, int, int] = (None, 0, 0)  # the terms, and their period
 
     def late_row(self, record: Record) -> bytes:
-        """Return a row of late energy with the grid's mean over its own time; outside the period, as it was booked."""
-        if not self._since < record.time <= self._until:
-            return record.values
-        ladder = self._books.ladder
-        if record.series == self._books.layout.totals:
+        """Return a row of late energy as corrected, with the grid's mean over its time; else the price stays."""
+        layout, ladder, corrections = self._books.layout, self._books.ladder, self._books.corrections
+        if record.series == layout.totals:
             begin = record.time - int(max(3600.0, seconds_of(record.values)) * NS)
             spans: Sequence[Span] = (Span(begin, record.time),)
+            row = corrections.late(hour_before(record.time), record.values)
         else:
             spans = late_price.spans_of(record.texts[0])
+            row = corrections.late(Span(layout.slot_begin(record.time), record.time), record.values, spans)
+        if not self._since < record.time <= self._until:
+            return row
         terms = GridTerms(late_price.price(ladder, spans), ladder.official(record.time - 1).intensity)
-        return self._books.with_grid_terms(record.values, [terms])
+        return self._books.with_grid_terms(row, [terms])
 
     def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
         if not self._since < time <= self._until and published is not None:
@@ -76,6 +78,11 @@ class Repricing(Pricing):
             # The mean over a change is of this interval alone.
             self._last_terms = (terms, begin, until) if begin <= time - 1 < until else (None, 0, 0)
         return terms
+
+
+def hour_before(time: int) -> Span:
+    """Return the hour that ends at a time, to which energy of an unknown time is booked, UTC ns."""
+    return Span(time - 3600 * NS, time)
 
 
 def published_terms(published: Record) -> GridTerms:

@@ -1,6 +1,6 @@
 """Whether results that were computed again are the published ones: to the last bit, and uncertainties nearly.
 
-The copies of the accounts continue from a checkpoint with single precision (`copy_state`).
+The copies of the accounts continue from a checkpoint by their differences, whose rounding is another (`copy_state`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from wattgram.base.record import Record
 
 from .uncertainty import UNCERTAINTY_FIELDS
 
-NEARLY = 1e-5
-"""Relative difference of uncertainties that single precision explains."""
+NEARLY = 1e-6
+"""Relative difference of uncertainties that rounding explains."""
 
 NEARLY_NOTHING = 1e-6
 """Difference of two numbers near 0, Wh and g."""
@@ -54,18 +54,17 @@ def same_state(state: bytes, other: bytes) -> bool:
             fields == other_fields
             and uncertainty == other_uncertainty
             and list(inputs) == list(other_inputs)
-            and all(_same_floats(inputs[name], other_inputs[name]) for name in inputs)
+            and all(_same_numbers(inputs[name], other_inputs[name]) for name in inputs)
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
 
 
-def _same_floats(text: str, other: str) -> bool:
+def _same_numbers(text: str, other: str) -> bool:
     numbers, others = base64.b64decode(text), base64.b64decode(other)
     if len(numbers) != len(others):
         return False
-    count = len(numbers) // 4
-    pairs = zip(struct.unpack(f"{count}f", numbers), struct.unpack(f"{count}f", others), strict=True)
+    pairs = zip(_doubles(numbers), _doubles(others), strict=True)
     return all(_nearly(first, second, NEARLY_NOTHING) for first, second in pairs)
 
 

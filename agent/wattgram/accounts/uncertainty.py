@@ -33,13 +33,13 @@ COVERAGE_FACTOR = 2.0
 PENDING_ROWS = 60
 """Rows that the copies book at once, because a call costs more than a row."""
 
-LATE_SECONDS = 900.0
+UNTIMED_SECONDS = 900.0
 """Time of late energy whose row does not tell the time, s: a quarter of an hour."""
 
 NOTHING = 1e-12
 """Part of a number below which a difference is a rounding error."""
 
-VERSION = 1
+COPIES_VERSION = 1
 PLACES = tuple(OUTPUTS.index(name) for name in UNCERTAIN)
 
 
@@ -117,7 +117,7 @@ class Uncertainty:
         """Take a row of late energy."""
         self._book()
         seconds: float = struct.unpack_from("d", row)[0]
-        hours = (seconds if seconds > 0.0 else LATE_SECONDS) / 3600.0
+        hours = (seconds if seconds > 0.0 else UNTIMED_SECONDS) / 3600.0
         for copy, perturbed in zip(self._copies, self._perturbed, strict=True):
             copy.late(perturbed.late(row, hours, self._last_signal))
 
@@ -166,9 +166,9 @@ class Uncertainty:
         inputs = {}
         for error, copy, perturbed in zip(self._inputs, self._copies, self._perturbed, strict=True):
             tallies = [number for tally in perturbed.tallies() for number in tally]
-            numbers = struct.pack(f"{len(tallies)}f", *tallies) + copy_state.differences(state, copy.state())
+            numbers = struct.pack(f"{len(tallies)}d", *tallies) + copy_state.differences(state, copy.state())
             inputs[error.name] = base64.b64encode(numbers).decode()
-        return {"version": VERSION, "whole": sorted(self._whole), "inputs": inputs}
+        return {"version": COPIES_VERSION, "whole": sorted(self._whole), "inputs": inputs}
 
     def restore(self, state: bytes, dumped: Any, running: Iterable[str]) -> None:
         """Continue beside accounts with this state. running: their running windows. dumped: from `dump`, or None.
@@ -191,16 +191,16 @@ class Uncertainty:
 
     def _read(self, state: bytes, dumped: Any) -> tuple[set[str], list[tuple[list[tuple[float, float]], bytes]]]:
         """Return the windows with a known begin, and tallies and differences of each input; errors as of JSON."""
-        if dumped["version"] != VERSION or list(dumped["inputs"]) != [error.name for error in self._inputs]:
+        if dumped["version"] != COPIES_VERSION or list(dumped["inputs"]) != [error.name for error in self._inputs]:
             raise ValueError("found differences of other inputs")
-        tally_size, size = 8 * len(WINDOWS), len(copy_state.differences(state, state))
+        tally_size, size = 16 * len(WINDOWS), len(copy_state.differences(state, state))
         restored = []
         for text in dumped["inputs"].values():
             numbers = base64.b64decode(text, validate=True)
             if len(numbers) != tally_size + size:
                 raise ValueError(f"found {len(numbers)} bytes, expected {tally_size + size}")
             copy_state.applied(state, numbers[tally_size:], copy_state.powers(state))  # ValueError if damaged
-            tallies = struct.unpack_from(f"{2 * len(WINDOWS)}f", numbers)
+            tallies = struct.unpack_from(f"{2 * len(WINDOWS)}d", numbers)
             if not all(isfinite(number) and number >= 0.0 for number in tallies):
                 raise ValueError("found damaged tallies")
             restored.append((list(zip(tallies[::2], tallies[1::2], strict=True)), numbers[tally_size:]))

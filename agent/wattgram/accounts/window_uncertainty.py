@@ -37,7 +37,7 @@ from .uncertainty import (
     expanded,
 )
 
-UNKNOWN = struct.pack(f"{len(UNCERTAIN)}d", *(nan for _ in UNCERTAIN))
+NO_UNCERTAINTY = struct.pack(f"{len(UNCERTAIN)}d", *(nan for _ in UNCERTAIN))
 
 
 class RowShape(NamedTuple):
@@ -125,7 +125,7 @@ class WindowUncertainty:
         )
         parts = self._copies.parts(numbers)
         if not parts:
-            return UNKNOWN, ("",)
+            return NO_UNCERTAINTY, ("",)
         parts += self._inventory_parts(numbers, end, official)
         parts += self._step_parts(numbers)
         uncertainties = expanded(parts, [numbers.outputs[place] for place in PLACES])

@@ -72,6 +72,9 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "spool full": "alarm",
         "spool unreadable": "alarm",
         "spool damaged": "alarm",
+        "sealing failed": "warning",
+        "sealing goes on": "info",
+        "log began anew": "alarm",
         "part stuck": "alarm",
         "part goes on": "info",
     }

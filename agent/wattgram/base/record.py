@@ -8,12 +8,28 @@ from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Literal
 
-Kind = Literal["device", "emission", "goal", "event", "gateway", "instant", "late", "checkpoint", "signal", "day"]
+Kind = Literal[
+    "device",
+    "emission",
+    "goal",
+    "event",
+    "gateway",
+    "seal",
+    "instant",
+    "late",
+    "checkpoint",
+    "signal",
+    "day",
+    "withheld",
+]
 
-INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day"))
+INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day", "withheld"))
 """Kinds that no sink gets: the input of the accounts, so that a replay can compute results again, and the day book."""
 
-KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+SEALED_KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
+"""Kinds whose records are sealed in the log."""
+
+KINDS: tuple[Kind, ...] = (*SEALED_KINDS, "seal")
 """Kinds that the sinks get."""
 
 WINDOWS = ("15m", "1h", "1d", "1mo")
@@ -22,7 +38,7 @@ WINDOWS = ("15m", "1h", "1d", "1mo")
 ALL_WINDOWS = ("tick", *WINDOWS)
 """Windows of `emission` records that a replay computes."""
 
-REPLAY_KINDS: tuple[Kind, ...] = ("instant", "late", "checkpoint", "emission")
+REPLAY_KINDS: tuple[Kind, ...] = ("instant", "withheld", "late", "checkpoint", "emission")
 """Kinds that a replay reads."""
 
 _LASTING_TAGS = frozenset((("window", "1d"), ("window", "1mo")))

@@ -64,9 +64,17 @@ COMMANDS: Mapping[str, CommandEntry] = {
         "wattgram.commands.replay",
         "compute results again from stored readings, with current factors and late grid values",
     ),
+    "correct": CommandEntry(
+        "wattgram.commands.correct",
+        "correct wrong values of the past, such as a wrong CT ratio, after showing what changes",
+    ),
     "export": CommandEntry(
         "wattgram.commands.export",
         "write readings and results of the stored history as CSV, Parquet or line protocol",
     ),
+    "seal": CommandEntry(
+        "wattgram.commands.seal", "show the log of the site and its public key, write the log to a tar file"
+    ),
+    "verify": CommandEntry("wattgram.commands.verify", "compare exported records with the log of their gateway"),
 }
 """The commands by name, in the order of `wattgram --help`. Only the module of the called command is imported."""

@@ -28,6 +28,7 @@ from wattgram.grid.ladder import Ladder
 from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.file_source import FileSource
 from wattgram.site import replay_request
+from wattgram.site.applied_corrections import CORRECTIONS, applied, first_change, stored_corrections, stored_text
 from wattgram.site.stored_replay import replayed
 from wattgram.site.stored_state import STATE
 from wattgram.store.history import History
@@ -102,12 +103,7 @@ async def recompute(
     if end < first:
         raise HistoryError(f"{config.spool.path}: nothing is stored before {_day(first)}")
     start = time.monotonic()
-    spool = Spool(
-        config.spool.path,
-        max_size=config.spool.max_size,
-        keep=config.spool.keep,
-        sinks=[sink.name for sink in sinks(config)],
-    )
+    spool = _spool_of(config)
     try:
         await spool.open()
     except SpoolError as error:
@@ -123,6 +119,37 @@ async def recompute(
     return outcome
 
 
+async def recompute_alone(config: Config, since: int, clock: Clock) -> ReplayOutcome | None:
+    """Compute the results from `since` on again, UTC ns, with the grid's values as published.
+
+    None if the running daemon holds the spool: with another configuration it would refuse. SpoolError when the spool
+    does not work, HistoryError when no history is stored.
+    """
+    start = time.monotonic()
+    spool = _spool_of(config)
+    try:
+        await spool.open()
+    except SpoolError as error:
+        if not isinstance(error.__cause__, BlockingIOError):
+            raise
+        return None
+    try:
+        outcome = await _in_process(config, spool, since, since, ALL_WINDOWS, clock, lambda _current, _reached: None)
+    finally:
+        await spool.close()
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+def _spool_of(config: Config) -> Spool:
+    return Spool(
+        config.spool.path,
+        max_size=config.spool.max_size,
+        keep=config.spool.keep,
+        sinks=[sink.name for sink in sinks(config)],
+    )
+
+
 def first_stored(config: Config) -> int:
     """Return the first stored instant, UTC ns. HistoryError when none is stored."""
     with History(config.spool.path, config.site.name).past() as past:
@@ -136,7 +163,7 @@ async def _in_process(
     config: Config, spool: Spool, since: int, until: int, windows: Sequence[str], clock: Clock, progress: Progress
 ) -> ReplayOutcome:
     loop = asyncio.get_running_loop()
-    ladder = await _ladder(config, clock)
+    ladder = await stored_ladder(config, clock)
     state = await spool.state(STATE)
     books = Books(config, ladder, clock.time(), era_of(state) if state else 0)
 
@@ -154,6 +181,7 @@ async def _in_process(
         replayed, config.spool.path, config.site.name, books, since, until, tuple(windows), publish
     )
     spool.put_state(STATE, replay.books.state())
+    await _note_corrections(config, spool, since)
     await spool.sync()
     counts = replay.counts
     outcome = ReplayOutcome(
@@ -174,7 +202,17 @@ async def _in_process(
     return outcome
 
 
-async def _ladder(config: Config, clock: Clock) -> Ladder:
+async def _note_corrections(config: Config, spool: Spool, since: int) -> None:
+    """Note that the stored results contain the corrections of the past, if all their time was computed again."""
+    corrections = applied(config.corrections)
+    with contextlib.suppress(ValueError):  # a damaged state: the daemon applies all corrections again
+        before = stored_corrections(await spool.state(CORRECTIONS))
+        change = first_change(before, corrections, round(config.site.tick * NS))
+        if change is not None and since <= max(change[0], first_stored(config)):
+            spool.put_state(CORRECTIONS, stored_text(corrections))
+
+
+async def stored_ladder(config: Config, clock: Clock) -> Ladder:
     """Return the grid values from the stored history; file sources are read now."""
     grid = config.grid
     sources = [

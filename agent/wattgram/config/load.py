@@ -12,12 +12,26 @@ from wattgram.base.toml_table import Table
 from wattgram.mqtt import mqtt_settings
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
-from . import accounts_table, devices_table, grid_table, http_table, role_check, site_table, spool_table
+from . import (
+    accounts_table,
+    correction_table,
+    devices_table,
+    evidence_table,
+    grid_table,
+    http_table,
+    invoice_table,
+    role_check,
+    site_table,
+    spool_table,
+)
 from .accounts_table import AccountsConfig
+from .correction_table import CorrectionConfig
 from .devices_table import DeviceConfig
+from .evidence_table import EvidenceConfig
 from .goals_table.goals_settings import GoalsConfig
 from .grid_table import GridConfig
 from .http_table import HttpConfig
+from .invoice_table import InvoiceConfig
 from .site_table import SiteConfig
 from .spool_table import SpoolConfig
 
@@ -30,7 +44,7 @@ class Config:
     """A whole configuration, without mistakes.
 
     `mqtt`: the broker, which sinks and grid sources share. `sinks`: settings of the other sinks, by the name of their
-    table, such as influxdb or mqtt.sparkplug.
+    table, such as influxdb or mqtt.sparkplug. `corrections`: in the order of their time.
     """
 
     site: SiteConfig
@@ -43,6 +57,9 @@ class Config:
     maps: Path | None = None
     goals: GoalsConfig = field(default_factory=GoalsConfig)
     accounts: AccountsConfig = field(default_factory=AccountsConfig)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    corrections: tuple[CorrectionConfig, ...] = ()
+    invoices: tuple[InvoiceConfig, ...] = ()
 
 
 def load(path: Path, sinks: Mapping[str, TableReader]) -> Config:
@@ -85,12 +102,17 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     devices = role_check.checked(of_devices, devices, spool.path, site.name)
     http = http_table.read(top.table("http"), directory)
     accounts = accounts_table.read(top.table("accounts"))
+    evidence = evidence_table.read(top.table("evidence"), directory)
+    corrections = correction_table.read(top.tables("correction"), devices, site.timezone, spool.path, site.name)
+    invoices = invoice_table.read(top.tables("invoice"), devices, site.timezone, directory)
     aims = top.table("goals")
     goals = _goals(aims, devices, directory) if "goals" in data else GoalsConfig()
     top.done()
     if mistakes:
         raise ConfigError(mistakes)
-    return Config(site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts)
+    return Config(
+        site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts, evidence, corrections, invoices
+    )
 
 
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,14 +42,24 @@ def checked(
     return tuple(found)
 
 
+def ran_in_any_role(name: str, spool: Path | None, site: str) -> bool:
+    """Return whether the spool holds readings of a device; also if the spool cannot be read."""
+    return spool is not None and _is_stored(spool, site, lambda roles: any(name == device for device, _ in roles))
+
+
 def _ran_before(device: DeviceConfig, spool: Path, site: str) -> bool:
     """Return whether the spool holds readings of a device in its role; also if the spool cannot be read."""
+    return _is_stored(spool, site, lambda roles: (device.name, device.role) in roles)
+
+
+def _is_stored(spool: Path, site: str, wanted: Callable[[Set[tuple[str, str]]], bool]) -> bool:
+    """Return whether the devices and roles in the spool are as wanted; also if the spool cannot be read."""
     from wattgram.store.history import History  # noqa: PLC0415 - SQLite, for a configuration with a mistake only
 
     if not spool.is_dir():
         return False
     try:
-        return (device.name, device.role) in History(spool, site).roles()
+        return wanted(History(spool, site).roles())
     except HistoryError:
         return any(spool.iterdir())
     except PermissionError:

@@ -25,13 +25,14 @@ from wattgram.config.role_check import UNSUITABLE
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import SINKS
 from wattgram.delivery.sinks.sink import Sink, sink_module
+from wattgram.evidence.sealer import Sealer
 from wattgram.goals.round import Round
 from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
-from wattgram.timekeeping.kernel_clock import ClockStatus
+from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, ClockStatus
 from wattgram.web import Server
 
 from .health import GATEWAY_PERIOD, Health
@@ -61,6 +62,7 @@ class Parts:
     revision: Revision
     deliveries: tuple[Delivery, ...]
     goals: Round
+    sealer: Sealer | None
     health: Health
     watchdog: Watchdog
     slower: tuple[PacedDevice, ...] = ()
@@ -123,11 +125,19 @@ async def assembled(
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
         goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock)
+        sealer = _sealer(config, site, spool, clock, clock_status or AlwaysSynchronised())
         watchdog = Watchdog(supervisor or Supervisor(), clock)
-        health = Health(site, spool, lines, deliveries, goals, watchdog, clock)
-        yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, health, watchdog, slower)
+        health = Health(site, spool, lines, deliveries, goals, sealer, watchdog, clock)
+        yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, sealer, health, watchdog, slower)
     finally:
         await spool.close()
+
+
+def _sealer(config: Config, site: Site, spool: Spool, clock: Clock, status: ClockStatus) -> Sealer | None:
+    if not config.evidence.seal:
+        return None
+    publish, timekeeper = site.publication.publish, site.timekeeper
+    return Sealer(config, spool, clock, status, publish, site.event, lambda: not timekeeper.unset)
 
 
 async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | None = None) -> None:
@@ -151,6 +161,7 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
                 parts.site,
                 parts.revision,
                 parts.goals,
+                *((parts.sealer,) if parts.sealer else ()),
             )
             disk = Pulse("spool")
             parts.watchdog.watch([*(part.pulse for part in watched), disk])

@@ -17,6 +17,7 @@ from wattgram.base.record import Record, Series, record
 from wattgram.base.units import rfc3339
 from wattgram.base.watchdog import Watchdog
 from wattgram.delivery.delivery import Delivery
+from wattgram.evidence.sealer import Sealer
 from wattgram.goals.round import Round
 from wattgram.site.site import Site
 from wattgram.store.spool import Spool
@@ -37,6 +38,7 @@ class Health:
         lines: Sequence[BusPoller],
         deliveries: Sequence[Delivery],
         goals: Round,
+        sealer: Sealer | None,
         watchdog: Watchdog,
         clock: Clock,
     ) -> None:
@@ -45,6 +47,7 @@ class Health:
         self._lines = lines
         self._deliveries = deliveries
         self._goals = goals
+        self._sealer = sealer
         self._watchdog = watchdog
         self._clock = clock
         self.spool_error = ""
@@ -132,6 +135,7 @@ class Health:
                 "share": round(self._spool.share, 4),
                 "keep": self._spool.keep,
             },
+            "seal": self._seal(),
             "events": [
                 {
                     "time": rfc3339(event.time),
@@ -142,6 +146,19 @@ class Health:
                 }
                 for event in reversed(site.events.latest)
             ],
+        }
+
+    def _seal(self) -> dict[str, Any] | None:
+        """Return the last seal; None before the first one, and without a log."""
+        seal = self._sealer.latest if self._sealer else None
+        if seal is None:
+            return None
+        return {
+            "origin": seal.key.name,
+            "size": seal.size,
+            "key_id": seal.key.key_id,
+            "vkey": seal.key.text,
+            "checkpoint": seal.checkpoint,
         }
 
     def _wiring(self, now: float) -> list[dict[str, Any]]:

@@ -54,6 +54,7 @@ def unit(kind: Kind, field: str) -> str:
         return "" if found == "1" else found
     if kind not in ("emission", "gateway"):
         return ""
+    field = field.removesuffix("_uncertainty")  # it has the unit of its field
     return COLUMN_UNITS.get(field) or next((unit for ending, unit in ENDINGS.items() if field.endswith(ending)), "")
 
 

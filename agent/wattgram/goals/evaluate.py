@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, window_start
+from wattgram.config.correction_table import named
 from wattgram.config.goals_table.claims import Claim, claims
 from wattgram.config.load import Config
 from wattgram.grid.table import FactorTable
@@ -77,7 +78,8 @@ class _Site:
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
             return self._without_value(card, finding)
-        card = replace(card, finding=finding, value=finding.value, better=indicator.better)
+        corrections = named(self._config.corrections, stretch.start, stretch.as_of)
+        card = replace(card, finding=finding, value=finding.value, better=indicator.better, corrections=corrections)
         card = replace(card, uncertainty=finding.uncertainty)
         if claim.shown == "manual":
             return replace(card, state="manual entry", coverage=1.0, why=finding.entry)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from wattgram.accounts.corrected_days import CorrectedDays
+from wattgram.accounts.daybook import quarter_sums
 from wattgram.accounts.ledger import LedgerBasis, LedgerRow, make_ledger
 from wattgram.base.period import PeriodOption, PeriodSpan, local_day, spans, window_end
 from wattgram.config.devices_table import GROUPS
@@ -33,7 +35,6 @@ BASIS_FREE_RATIOS = (
     "self_consumption",
     "carbon_free_share",
     "mean_load",
-    "load_energy_uncertainty",
 )
 
 
@@ -57,14 +58,24 @@ def stored_days(history: History, config: Config, as_of: int) -> StoredDays:
     never compared (METHOD 0.5). HistoryError: the history cannot be read.
     """
     zone = config.site.timezone
-    devices: dict[int, dict[str, DeviceDay]] = {}
+    corrected = CorrectedDays(config)
+    measured: dict[int, dict[str, dict[str, float]]] = {}
     quarters: dict[int, Quarters] = {}
     for record in history.days(0, as_of):
         numbers = {name: float(number) for name, number in record.as_dict().items()}
         if name := record.series.tag("device"):
-            devices.setdefault(record.time, {})[name] = _device(numbers)
+            measured.setdefault(record.time, {})[name] = numbers
         else:
             quarters[record.time] = _quarters(numbers)
+    devices = {
+        start: {
+            name: _device(numbers) for name, numbers in corrected.of(start, window_end("1d", start, zone), day).items()
+        }
+        for start, day in measured.items()
+    }
+    for start in quarters:
+        if corrected.touch(start, end := window_end("1d", start, zone)):
+            quarters[start] = _quarters(quarter_sums(history.windows("15m", start, end), start))
     stored = history.stored()
     first = min([*devices, *quarters, *([stored[0]] if stored else [])], default=as_of)
     found = spans(PeriodOption("day"), first, as_of, zone)
@@ -153,15 +164,24 @@ def _unlike(seconds: Mapping[LedgerBasis, float], configured: LedgerBasis, *, ev
 
 
 def _sums(row: LedgerRow, *, carbon: bool) -> dict[str, float]:
-    """Return the sums, and the parts and wholes of the ratios. carbon: False leaves out all that depends on a basis."""
+    """Return the sums, the parts and wholes of the ratios, and the uncertainties `NAME_uncertainty` of sums.
+
+    carbon: False leaves out all that depends on a basis.
+    """
     names = [
         name
         for name in row.sums
         if carbon or name in BASIS_FREE or name.endswith("_own_energy") or name in GROUP_ENERGIES
     ]
     ratios = [name for name in row.wholes if carbon or name in BASIS_FREE_RATIOS]
+    uncertain = {
+        name: uncertainty
+        for name, uncertainty in row.uncertain.uncertainties.items()
+        if carbon or name == "load_energy_uncertainty"
+    }
     return (
         {name: row.sums[name] for name in names}
         | {f"{name}.part": row.parts[name] for name in ratios}
         | {f"{name}.whole": row.wholes[name] for name in ratios}
+        | uncertain
     )

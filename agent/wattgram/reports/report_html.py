@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 
-from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, METHOD_PAGE, SHARES, Figure
+from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, METHOD_PAGE, SHARES, UNCERTAINTIES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, LedgerRow
 from wattgram.formats.bar_chart import Bar, chart
 from wattgram.formats.html_page import NARROW, document, number, percent
 
+from .bill_comparison import bill_html
+from .correction_effect import effect_html
 from .site_report import SiteReport, digits, figure_columns
 
 CHARTED = 62
@@ -45,8 +47,11 @@ def page(shown: SiteReport) -> str:
             _charts(shown),
             _table("Energy", shown, ENERGY),
             _table("Carbon", shown, CARBON),
+            _table("Uncertainty, k = 2", shown, UNCERTAINTIES),
             _table("Shares and coverage", shown, SHARES),
             _apart(shown),
+            effect_html(shown.corrections),
+            bill_html(shown.bills),
             _provenance(shown),
             _rules(shown),
         )
@@ -149,7 +154,8 @@ def _table(title: str, shown: SiteReport, figures: Sequence[Figure]) -> str:
     head = "".join(f"<th>{escape(name)}{f'<br><small>{unit}</small>' if unit else ''}</th>" for name, unit in heads)
     lines = [
         f"<tr{'' if row.enough else ' class=weak'}><th>{escape(row.span.name)}"
-        f"{f'<br><small>{row.state}</small>' if row.state else ''}</th>"
+        f"{f'<br><small>{row.state}</small>' if row.state else ''}"
+        f"{'<br><small>corrected</small>' if shown.corrected(row) else ''}</th>"
         + "".join(f"<td>{column[index]}</td>" for column in columns)
         + "</tr>"
         for index, row in enumerate(rows)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, Figure
+from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, SHARES, UNCERTAINTIES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, Ledger, LedgerRow, make_ledger
 from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.base.clock import NS
@@ -16,12 +16,16 @@ from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, local_day, local_minute, spans, window_start
 from wattgram.base.record import WINDOWS, Record
 from wattgram.base.units import rfc3339
+from wattgram.config.correction_table import named
 from wattgram.config.load import Config
 from wattgram.formats.csv_cells import sheet
 from wattgram.formats.tables import printable, table
 from wattgram.formats.versions import factors
 from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
+
+from .bill_comparison import BillComparison, bill_json, bill_table, comparisons
+from .correction_effect import CorrectionEffect, effect_json, effect_table, effects
 
 LATE_SECONDS = 3600
 """Time without a window after which a report states the time of the last window, s."""
@@ -45,7 +49,8 @@ class SiteReport:
 
     made: time of the report, UTC ns. as_of: end of the last quarter-hour that the report can contain, UTC ns.
     method_stored: whether the windows contain their method; if not, `method` is the configured one. residual: residual
-    mix of the market-based method, g/kWh. versions: of the program and its factor files.
+    mix of the market-based method, g/kWh. versions: of the program and its factor files. corrections, bills: of the
+    period.
     """
 
     site: str
@@ -61,10 +66,16 @@ class SiteReport:
     notes: tuple[str, ...]
     residual: float
     versions: dict[str, str]
+    corrections: tuple[CorrectionEffect, ...] = ()
+    bills: tuple[BillComparison, ...] = ()
 
     def local(self, time: int) -> str:
         """Return an instant in local time, to the minute, with the abbreviation of the time zone."""
         return local_minute(time, self.zone)
+
+    def corrected(self, row: LedgerRow) -> str:
+        """Return the corrections of the time of a row; "" for none."""
+        return named([effect.correction for effect in self.corrections], row.span.start, row.span.end)
 
     def shown(self, figures: Iterable[Figure]) -> list[Figure]:
         """Return the figures of which the total has a value."""
@@ -96,10 +107,15 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
     whole = ledger.total.span
     notes = _notes(config, ledger, history.damaged, own_unclear=hydro and fuel)
     notes += rated_findings(config)
+    bills = comparisons(history, config, whole.start, whole.end, as_of)
+    notes += [bill.finding for bill in bills if bill.finding]
     if as_of - stored[1] > LATE_SECONDS * NS:
         notes.append(
             f"the last stored window began on {datetime.fromtimestamp(stored[1] // NS, zone):%Y-%m-%d at %H:%M %Z}"
         )
+    if (seal := history.last_seal()) is not None:
+        origin = str(seal["checkpoint"]).partition("\n")[0]
+        notes.append(f"last seal: {seal['size']:.0f} entries of {origin}, key {seal['key_id']} (wattgram verify)")
     return SiteReport(
         site=config.site.name,
         zone=zone,
@@ -114,6 +130,8 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         notes=tuple(notes),
         residual=FactorTable.shipped().residual(grid.zone, whole.start),
         versions=factors(),
+        corrections=effects(history, config, whole.start, min(whole.end, as_of)),
+        bills=bills,
     )
 
 
@@ -125,16 +143,21 @@ def as_table(shown: SiteReport) -> str:
     for title, figures in (
         ("energy", ENERGY),
         ("carbon", CARBON),
+        ("uncertainty, k = 2", UNCERTAINTIES),
         ("shares", SHARES),
         ("separate ledgers, not netted with other figures", APART),
     ):
         if present := shown.shown(figures):
-            parts.append(f"{title}\n{_figures(rows, present, coverage=figures is SHARES)}")
+            parts.append(f"{title}\n{_figures(shown, rows, present, coverage=figures is SHARES)}")
     sources = [
         (printable(source.name), str(source.tier or "-"), f"{time:.1%}", "-" if energy is None else f"{energy:.1%}")
         for source, time, energy in shown.total.shares()
     ]
     parts.append(table(("grid source", "tier", "share of time", "share of import"), sources, right=(1, 2, 3)))
+    if shown.corrections:
+        parts.append(effect_table(shown.corrections))
+    if shown.bills:
+        parts.append(bill_table(shown.bills))
     if shown.events:
         happened = [
             (
@@ -163,8 +186,8 @@ def as_json(shown: SiteReport) -> str:
         "method_from": "history" if shown.method_stored else "configuration",
         "made": rfc3339(shown.made),
         "as_of": rfc3339(shown.as_of),
-        "rows": [_row(row) for row in shown.rows],
-        "total": _row(shown.total),
+        "rows": [_row(row) | {"correction": shown.corrected(row)} for row in shown.rows],
+        "total": _row(shown.total) | {"correction": shown.corrected(shown.total)},
         "sources": _sources(shown.total),
         "events": [
             {
@@ -177,6 +200,8 @@ def as_json(shown: SiteReport) -> str:
             }
             for event in shown.events
         ],
+        "corrections": [effect_json(effect) for effect in shown.corrections],
+        "invoices": [bill_json(bill) for bill in shown.bills],
         "notes": list(shown.notes),
         "versions": {**shown.versions, "revision": shown.total.revision},
     }
@@ -190,8 +215,10 @@ def as_csv(shown: SiteReport) -> str:
     for row in (*shown.rows, shown.total):
         facts = _row(row)
         sources = "; ".join(f"{source.name} (tier {source.tier}) {time:.1%}" for source, time, _ in row.shares())
-        rows.append([*(facts[name] for name in head), sources, shown.basis, shown.method, row.revision])
-    return sheet([*head, "grid_sources", "basis", "method", "revision"], rows)
+        rows.append(
+            [*(facts[name] for name in head), sources, shown.basis, shown.method, row.revision, shown.corrected(row)]
+        )
+    return sheet([*head, "grid_sources", "basis", "method", "revision", "correction"], rows)
 
 
 def digits(values: Iterable[float | None]) -> int:
@@ -215,13 +242,13 @@ def figure_columns(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, perc
     return [[cell(row.value(figure), figure.unit) for row in rows] for figure in figures]
 
 
-def _figures(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: bool) -> str:
+def _figures(shown: SiteReport, rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: bool) -> str:
     head = [figure.head if figure.unit == "1" else f"{figure.head} {figure.unit}" for figure in figures]
     columns = [[cell or "-" for cell in column] for column in figure_columns(rows, figures, percent="%")]
     if coverage:
         head.append("coverage")
         columns.append([f"{row.coverage:.1%}" for row in rows])
-    states = [row.state for row in rows]
+    states = [", ".join(filter(None, (row.state, "corrected" if shown.corrected(row) else ""))) for row in rows]
     cells = list(zip((row.span.name for row in rows), *columns, states, strict=True))
     return table(("period", *head, ""), cells, right=range(1, len(head) + 1))
 
@@ -293,6 +320,8 @@ def _notes(config: Config, ledger: Ledger, damaged: int, *, own_unclear: bool) -
             "self-consumption is weighted with PV alone: stored windows do not separate wind and hydro from gensets "
             "and CHP"
         )
+    if ledger.total.uncertain.assumed:
+        notes.append("uncertainty: some limits of error are assumed; state accuracy and rated_power of each device")
     if damaged:
         notes.append(f"{damaged} damaged records are omitted")
     return notes

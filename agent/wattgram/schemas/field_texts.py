@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from wattgram.accounts.uncertainty import UNCERTAIN
 from wattgram.base.event_severity import SEVERITIES
 
 FLOW_TEXTS = {
@@ -74,6 +75,10 @@ WINDOW_TEXTS: Mapping[str, str] = {
     "biogenic_emission": "CO2 of biogenic fuel; part of no other number",
     "heat_energy": "Heat counted by heat meters; part of no other number",
     "matched_energy": "Energy of certificates matched with import",
+    **{
+        f"{name}_uncertainty": f"Uncertainty of {name}, k = 2 (about 95 %): measurement and factors; absent if unknown"
+        for name in UNCERTAIN
+    },
     "carbon_free_share": "Share of the load that is carbon-free hour by hour, with matched certificates, 0 to 1",
 }
 """Numbers that a window has besides."""

@@ -9,7 +9,9 @@ from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.accounts.correction_names import CORRECTION_TEXT
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.acquisition.record_quality import WORST_QUALITY_FIRST
 from wattgram.base.event_severity import Severity
 from wattgram.base.record import WINDOWS
@@ -53,6 +55,7 @@ def mqtt_schemas() -> dict[str, Schema]:
         "event": _event(),
         "goal": _goal(),
         "gateway": _gateway(),
+        "seal": _seal(),
         "status": _status(),
         "homeassistant": _discovery(),
     }
@@ -160,7 +163,17 @@ def _window() -> Schema:
             "enum": list(WINDOWS),
             "description": "Length of the window of local time; the same as in the topic",
         },
-        **_emission_fields((*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS)),
+        **_emission_fields((*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *UNCERTAINTY_FIELDS, *EXTRA_FIELDS)),
+        UNCERTAINTY_TEXT: {
+            "enum": ["stated", "assumed"],
+            "description": "stated: the configuration states all limits of error that matter; assumed: some are "
+            "typical ones. Absent without an uncertainty",
+        },
+        CORRECTION_TEXT: {
+            "type": "string",
+            "description": "Corrections of the past in the time of the window, such as incomer x 0.75; withdrawn: the "
+            "window was corrected before, and is no longer; absent without a correction",
+        },
         "replayed": _REPLAYED,
     }
     return _message(
@@ -230,6 +243,27 @@ def _gateway() -> Schema:
         for ending, text in HELP_OF_SINK.items()
     }
     return made
+
+
+def _seal() -> Schema:
+    properties = {
+        "time": _time("Time of the sealing"),
+        "checkpoint": {
+            "type": "string",
+            "description": "Signed head of the log: name, number of entries, root of the tree, signatures "
+            "(C2SP tlog-checkpoint)",
+        },
+        "size": {"type": "integer", "minimum": 0, "description": "Number of entries of the log"},
+        "key_id": {"type": "string", "pattern": "^[0-9a-f]{8}$", "description": "Id of the key that signed first"},
+        "replayed": _REPLAYED,
+    }
+    return _message(
+        "seal",
+        "MQTT message: seal of the log",
+        "Topic PREFIX/SITE/seal, retained, after each closed quarter of an hour. docs/evidence.md describes the log.",
+        properties,
+        ("time", "checkpoint", "size", "key_id"),
+    )
 
 
 def _status() -> Schema:

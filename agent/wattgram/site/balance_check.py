@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from math import nan
 from typing import Any
 
 from wattgram_ext.intensity import OUTPUTS, TERMINAL_ROLE, Accounts
 
 from wattgram.accounts.balance import Balance
-from wattgram.accounts.books import LEADING_COLUMNS, Layout
+from wattgram.accounts.row_layout import LEADING_COLUMNS, Layout
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence
+from wattgram.config.correction_table import CorrectionConfig
 
 
 class BalanceCheck:
@@ -19,21 +21,25 @@ class BalanceCheck:
     Each busbar has a balance of its own. An impossible one withholds the results of the site, which are sums.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, corrections: Sequence[CorrectionConfig] = ()) -> None:
         self._layout = layout
-        self._busbars = [_Busbar(layout, index) for index in range(len(layout.parts.incomers))]
+        self._busbars = [_Busbar(layout, index, corrections) for index in range(len(layout.parts.incomers))]
 
     @property
     def withheld(self) -> bool:
         """Whether the results are withheld."""
         return any(busbar.balance.withheld for busbar in self._busbars)
 
-    def advance(self, row: bytes, seconds: float) -> tuple[bytes, list[DeviceOccurrence]]:
+    def advance(
+        self, row: bytes, seconds: float, corrected: bytes | None = None
+    ) -> tuple[bytes, list[DeviceOccurrence]]:
         """Take the row of an instant; return the row for the books, and the events by incomer, "" for the site.
 
-        While the results are withheld, the row has no powers; fuel and heat stay.
+        While the results are withheld, the row has no powers; fuel and heat stay. corrected: the row that is judged, if
+        a correction changes it.
         """
-        occurrences = [(busbar.incomer, found) for busbar in self._busbars for found in busbar.advance(row, seconds)]
+        judged = row if corrected is None else corrected
+        occurrences = [(busbar.incomer, found) for busbar in self._busbars for found in busbar.advance(judged, seconds)]
         return self._layout.without_powers(row) if self.withheld else row, occurrences
 
     def dump(self) -> dict[str, object]:
@@ -56,7 +62,7 @@ class BalanceCheck:
 class _Busbar:
     """A busbar and its balance. incomer: name, "" if all incomers feed this busbar."""
 
-    def __init__(self, layout: Layout, index: int) -> None:
+    def __init__(self, layout: Layout, index: int, corrections: Sequence[CorrectionConfig]) -> None:
         parts = layout.parts
         channels = parts.channels_on(index)
         configs = [layout.channels[channel] for channel in channels]
@@ -72,15 +78,14 @@ class _Busbar:
             pools=[parts.pool_indices[channel] for channel in channels],
             batteries=[(0.95, 0.95, 0.0, 0.0, False)] * len(parts.pools),
         )
-        self.balance = Balance(
-            wiring=repr(
-                [
-                    (device.name, device.role, device.driver, device.unit, device.invert, *device.behind)
-                    for device in configs
-                    if device.role != TERMINAL_ROLE
-                ]
-            )
-        )
+        wiring: list[tuple[object, ...]] = [
+            (device.name, device.role, device.driver, device.unit, device.invert, *device.behind)
+            for device in configs
+            if device.role != TERMINAL_ROLE
+        ]
+        names = {config.name for config in configs}
+        wiring += [(each.label, each.since, each.until) for each in corrections if each.device in names]
+        self.balance = Balance(wiring=repr(wiring))
 
     def advance(self, row: bytes, seconds: float) -> tuple[Occurrence, ...]:
         """Take the row of an instant; return the events."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from wattgram.accounts.books import Layout
 from wattgram.accounts.instant_rows import Instants, StoredLate
+from wattgram.accounts.row_corrections import RowCorrections
+from wattgram.accounts.row_layout import Layout
 from wattgram.base.clock import NS, Clock
 from wattgram.base.occurrence import DeviceOccurrence, of_device
 from wattgram.counters.counter import GAP_INTERVALS
@@ -22,28 +23,37 @@ class InstantFlows(NamedTuple):
     """Flows of a site at an instant.
 
     time: UTC ns. row: without grid terms. set_back: the instant lies before published ones, because the clock was
-    wrong. gaps: energy of gaps that counters told now.
+    wrong. gaps: energy of gaps that counters told now. withheld: the row as measured while the balance is withheld.
     """
 
     time: int
     row: bytes
     set_back: bool = False
     gaps: SettledGaps = SettledGaps()
+    withheld: bytes = b""
 
 
 class FlowStages:
-    """Instants of a site, one after the other. tick: time between two instants, s.
+    """Instants of a site, one after the other. tick: time between two instants, s. corrections: of the past.
 
     order: published instants. settlement: closed quarters with new late energy.
     """
 
-    def __init__(self, tick: float, layout: Layout, instants: Instants, clock: Clock) -> None:
+    def __init__(
+        self,
+        tick: float,
+        layout: Layout,
+        instants: Instants,
+        clock: Clock,
+        corrections: RowCorrections | None = None,
+    ) -> None:
         self.order = TickOrder(tick)
         self.settlement = Settlement()
         self._longest = GAP_INTERVALS * tick
         self._instants = instants
         self._clock = clock
-        self._balance = BalanceCheck(layout)
+        self._corrections = corrections
+        self._balance = BalanceCheck(layout, corrections.all if corrections else ())
         self._gaps = GapSettlement(instants, layout, self.settlement)
         self._unknown_load = UnknownLoad()
         later: dict[str, SavedStage] = {"settlement": self.settlement, "unknown": self._unknown_load}
@@ -69,13 +79,16 @@ class FlowStages:
             self._instants.interrupt()
         seconds, begin = step.seconds(self._longest), time - round(step.gap * NS)
         self._instants.take(time, seconds, begin, last)
-        row, faults = self._balance.advance(self._instants.row(time, seconds, now), seconds)
+        measured = self._instants.row(time, seconds, now)
+        corrected = self._corrections.advance([time], measured) if self._corrections else None
+        row, faults = self._balance.advance(measured, seconds, corrected)
         gaps = self._gaps.advance(time, begin, withheld=self._balance.withheld)
         occurrences += [*self._instants.occurrences, *faults, *gaps.occurrences]
         if not self._balance.withheld:
             reasons = unknown_devices(self._instants.channels, self._instants.unknown(), now)
             occurrences += of_device("", self._unknown_load.advance(reasons))
-        return InstantFlows(time, row, step.set_back, gaps), occurrences
+        withheld = measured if self._balance.withheld else b""
+        return InstantFlows(time, row, step.set_back, gaps, withheld), occurrences
 
     def late_rows(self) -> tuple[StoredLate, ...]:
         """Return more late rows of closed quarters, after those of the last instant; empty if none is due."""

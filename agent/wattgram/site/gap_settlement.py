@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wattgram.accounts.books import Layout
 from wattgram.accounts.instant_rows import Instants, StoredLate
 from wattgram.accounts.late_energy import LateAmount
+from wattgram.accounts.row_layout import Layout
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence
 from wattgram.base.period import window_end, window_start
 from wattgram.base.units import rfc3339

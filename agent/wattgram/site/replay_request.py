@@ -38,7 +38,7 @@ class ReplayRequest:
 
 def edition(config: Config) -> str:
     """Return a digest of the settings that determine the results of a computation."""
-    settings = repr((config.site, config.grid, config.devices))
+    settings = repr((config.site, config.grid, config.devices, config.corrections))
     return hashlib.sha256(settings.encode()).hexdigest()[:16]
 
 

@@ -7,6 +7,9 @@ from typing import Any
 
 from wattgram.accounts.account_stages import AccountStages
 from wattgram.accounts.daybook import DayBook
+from wattgram.accounts.late_energy import Span
+from wattgram.accounts.late_price import spans_of
+from wattgram.accounts.pricing import hour_before
 from wattgram.acquisition.device_source import Source
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence, of_device
 from wattgram.base.record import Record
@@ -14,6 +17,7 @@ from wattgram.base.units import rfc3339
 from wattgram.timekeeping.published_times import PublishedWindows
 
 from .flow_stages import InstantFlows
+from .gap_settlement import SettledGaps
 
 
 class ResultStages:
@@ -40,23 +44,34 @@ class ResultStages:
             accounts.set_back(time)
         records = [accounts.checkpoint(time - 1)] if accounts.begun_anew else []
         priced, layout = accounts.pricing.advance([time], [flows.row]), accounts.books.layout
+        if flows.withheld:
+            records.append(Record(layout.withheld, time, flows.withheld))
         records.append(Record(layout.instant, time, priced.rows))
         records += [late.record(layout) for late in gaps.rows]
         self._days.add_row(time, priced.rows)
         for amount in gaps.amounts:
             self._days.add_late(amount)
-        emissions, repeated = self._unpublished(accounts.advance(priced, gaps.booked))
+        emissions, repeated = self._unpublished(accounts.advance(priced, self._corrected(gaps)))
         records += emissions
         occurrences = of_device("", repeated)
         hour_ended = accounts.books.running_since("1h") is None
         if gaps.totals is not None:
-            emissions, repeated = self._unpublished(accounts.books.late_totals(time, gaps.totals))
+            row = accounts.books.corrections.late(hour_before(time), gaps.totals)
+            emissions, repeated = self._unpublished(accounts.books.late_totals(time, row))
             records += [Record(layout.totals, time, gaps.totals), *emissions]
             occurrences += of_device("", repeated)
         if hour_ended:
             records += [accounts.checkpoint(time), *self._days.records()]
             occurrences += accounts.books.battery_occurrences()
         return records, occurrences
+
+    def _corrected(self, gaps: SettledGaps) -> list[tuple[int, bytes]]:
+        """Return the rows of late energy to book with the instant, as corrected."""
+        books, spans = self._accounts.books, {late.time: late.spans for late in gaps.rows}
+        return [
+            (end, books.corrections.late(Span(books.layout.slot_begin(end), end), row, spans_of(spans[end])))
+            for end, row in gaps.booked
+        ]
 
     def _unpublished(self, emissions: Iterable[Record]) -> tuple[list[Record], list[Occurrence]]:
         """Return the emissions without the windows that were published before, by a clock that was ahead."""

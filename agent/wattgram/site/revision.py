@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from wattgram.accounts.books import Books
 from wattgram.accounts.instant_replay import ImpliedPast, Replay
+from wattgram.accounts.left_out import LeftOut
 from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import ALL_WINDOWS, Record
@@ -21,9 +22,10 @@ from wattgram.store.history import History
 from wattgram.store.spool import Spool
 
 from . import replay_request
+from .applied_corrections import CORRECTIONS, applied, first_change, stored_corrections, stored_text
 from .replay_request import ReplayRequest
 from .site import Site
-from .stored_replay import replay_parts
+from .stored_replay import instants_left_out, replay_parts
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ Revisions take at most a tenth of the time.
 """
 
 SETTLEMENT_RETRY = 300.0
-"""Time until a failed settlement of late energy is tried again, s."""
+"""Time until a failed settlement of late energy, or a failed correction of the past, is tried again, s."""
 
 PENDING_RECORDS = 20_000
 """Most records that may wait for the disk; then the replay waits."""
@@ -70,10 +72,12 @@ class Revision:
         self._pause_until = 0.0
         self._settle_at = 0.0
         self._late_rows = 0
+        self._corrected: tuple[int, int] | None = None
+        self._correct_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
 
     async def restore(self) -> None:
-        """Restore the values of the grid sources and the period that waits for a revision."""
+        """Restore the values of the grid sources, and the periods that wait for a revision."""
         config = self._site.config
         stored = await self._spool.state(GRID)
         try:
@@ -90,6 +94,12 @@ class Revision:
                 remembered.restore(self._site.grid.feeds, past.signals(), config.grid.basis, marks)
 
         await asyncio.to_thread(restore_feeds)
+        try:
+            before = stored_corrections(await self._spool.state(CORRECTIONS))
+        except ValueError as error:
+            log.warning("all corrections are applied again: %s", error)
+            before = []
+        self._corrected = first_change(before, applied(config.corrections), round(config.site.tick * NS))
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -100,6 +110,8 @@ class Revision:
                 await asyncio.sleep(SOURCE_CHECK_PERIOD)
                 self.check_sources()
                 await self._settle_late_energy()
+                if self._corrected and time.monotonic() > max(self._correct_at, self._pause_until):
+                    await self.correct()
                 if self._span and time.monotonic() > max(self._changed_at + SETTLE_SECONDS, self._pause_until):
                     await self._apply_late_values()
                 if (request := replay_request.pending(folder)) and replay_request.answered(folder, request).get(
@@ -211,6 +223,35 @@ class Revision:
         finally:
             self._site.end_settlement(computed_from)
         return computed_from is not None
+
+    async def correct(self) -> bool:
+        """Compute the time of new, changed and withdrawn corrections again; return whether that is done.
+
+        The grid's values stay as published.
+        """
+        if self._corrected is None:
+            return True
+        begin, end = self._corrected
+        corrections = applied(self._site.config.corrections)
+        try:
+            replay = await self.revise(begin, begin, ALL_WINDOWS)
+            found = await asyncio.to_thread(self._left_out, replay, begin, end)
+        except (HistoryError, SpoolError) as error:
+            log.warning("the corrections of the past wait: %s", error)
+        except Exception:  # a correction must not end the daemon
+            log.exception("the corrections of the past wait")
+        else:
+            for part in found:
+                log.warning("%d instants are not corrected: %s", part.instants, part.reason)
+            self._corrected = None
+            self._spool.put_state(CORRECTIONS, stored_text(corrections))
+            return True
+        self._correct_at = time.monotonic() + SETTLEMENT_RETRY
+        return False
+
+    def _left_out(self, replay: Replay, since: int, until: int) -> list[LeftOut]:
+        with History(self._site.config.spool.path, self._site.config.site.name).past() as past:
+            return instants_left_out(past, replay, since, until)
 
     async def _apply_late_values(self) -> None:
         assert self._span is not None  # the caller has checked

@@ -11,6 +11,7 @@ from wattgram.accounts.account_stages import AccountStages
 from wattgram.accounts.books import Books
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.instant_rows import Instants
+from wattgram.accounts.row_corrections import RowCorrections
 from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import Clock
 from wattgram.base.occurrence import Occurrence, of_device
@@ -48,6 +49,7 @@ class Site:
         clock_status: ClockStatus | None = None,
     ) -> None:
         self.config, self.sources, self._clock = config, tuple(sources), clock
+        self._folder = spool.path
         self.readings = self.ticks = 0
         self.latest: Record | None = None  # emission of the last instant
         self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
@@ -58,7 +60,7 @@ class Site:
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self.instants = Instants(config, layout, self.sources, self.grid)
         self._presence = DevicePresence(self.sources, self.instants.is_asleep)
-        self._flows = FlowStages(config.site.tick, layout, self.instants, clock)
+        self._flows = FlowStages(config.site.tick, layout, self.instants, clock, RowCorrections(config, layout))
         self._accounts = AccountStages(books)
         self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
         self._results = ResultStages(self._accounts, self._days)
@@ -92,7 +94,7 @@ class Site:
         self.check_clock()  # first, so that events wait while the clock is unset
         pieces = await self._state.restore()
         if self.last is not None:
-            of_books = self.config, self.grid, self.books, self.last, self._clock.time()
+            of_books = self._folder, self.config, self.grid, self.books, self.last, self._clock.time()
             await asyncio.to_thread(continue_uncertainty, *of_books)
         times = await self.publication.restore([source.config.name for source in self.sources])
         if self.last is not None:

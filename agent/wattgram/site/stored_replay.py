@@ -56,11 +56,11 @@ def replay_parts(
                 yield records, replay
                 records = []
         records.extend(replay.finish())
-        replay.counts.left_out = _left_out(past, replay, since, until)
+        replay.counts.left_out = instants_left_out(past, replay, since, until)
         yield records, replay
 
 
-def _left_out(past: StoredPast, replay: Replay, since: int, until: int) -> list[LeftOut]:
+def instants_left_out(past: StoredPast, replay: Replay, since: int, until: int) -> list[LeftOut]:
     """Return the instants of the period that a replay did not compute; without a look at each if all were computed."""
     computed = replay.computed
     if since >= until or (replay.begun <= since and not replay.skipped and past.instant_series() <= {computed.series}):
@@ -89,17 +89,17 @@ def replayed(
     return replay
 
 
-def continue_uncertainty(config: Config, ladder: Ladder, books: Books, last: int, time: int) -> None:
+def continue_uncertainty(folder: Path, config: Config, ladder: Ladder, books: Books, last: int, time: int) -> None:
     """Let the copies of the accounts of restored `books` continue: they book the instants since a checkpoint again.
 
     The state of each second has no copies, to write less to the disk. Without the history, the running windows get no
-    uncertainty. last: last instant of the books; time: now, UTC ns. Blocks the thread.
+    uncertainty. folder: of the spool. last: last instant of the books; time: now, UTC ns. Blocks the thread.
     """
     if not config.accounts.uncertainty:
         return
     again = Books(config, ladder, time, books.era)
     try:
-        replay = replayed(config.spool.path, config.site.name, again, last, last, (), lambda records, replay: None)
+        replay = replayed(folder, config.site.name, again, last, last, (), lambda records, replay: None)
     except HistoryError as error:
         log.warning("the running windows get no uncertainty: %s", error)
         return

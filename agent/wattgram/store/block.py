@@ -31,7 +31,7 @@ ALIGNED = 512
 ZLIB_LEVEL = 6
 """Level of zlib; a block is packed once in some minutes."""
 
-BLOCK_KINDS: tuple[Kind, ...] = ("device", "emission", "gateway", "instant")
+BLOCK_KINDS: tuple[Kind, ...] = ("device", "emission", "gateway", "instant", "withheld")
 """Kinds with a part in a block, in this order; at most `_KIND_PARTS` less one. New kinds go to the end."""
 
 _KIND_PARTS = 8

@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from wattgram.base.errors import HistoryError
-from wattgram.base.record import REPLAY_KINDS, Kind, Record, Series
+from wattgram.base.record import REPLAY_KINDS, SEALED_KINDS, Kind, Record, Series
 
-from . import DATABASE_FILE, StoreView, journal_records
+from . import DATABASE_FILE, Numbered, StoreView, journal_records
 
 TICK_KINDS: tuple[Kind, ...] = ("emission",)
 STATES_SPAN = 7_200_000_000_000
@@ -43,6 +43,10 @@ class History:
         """
         return _highest_revisions(self._records("emission", {"window": window}, since, until))
 
+    def revisions(self, window: str, since: int, until: int) -> Iterator[Record]:
+        """Yield all stored revisions of windows that start at `since` to before `until` (UTC ns), oldest first."""
+        return self._records("emission", {"window": window}, since, until)
+
     def days(self, since: int, until: int) -> Iterator[Record]:
         """Yield the day book's records of days that start at `since` to before `until` (UTC ns), oldest first."""
         with self._opened() as view:
@@ -62,6 +66,11 @@ class History:
     def events(self, since: int, until: int) -> Iterator[Record]:
         """Yield the events from `since` to before `until` (UTC ns), oldest first."""
         return self._records("event", {}, since, until)
+
+    def last_seal(self) -> Record | None:
+        """Return the seal with the latest time, None if none is stored."""
+        seals = [*self._records("seal", {}, 0, MAX_TIME)]
+        return seals[-1] if seals else None
 
     def stored(self) -> tuple[int, int] | None:
         """Return the start of the first and of the last stored window, UTC ns; None if there is none."""
@@ -112,6 +121,13 @@ class History:
                 lambda series: series.kind in kinds and self._is_of_site(series, {}) and wanted(series),
                 self._naming_errors,
             )
+
+    @contextlib.contextmanager
+    def sealable(self) -> Iterator[SealableRecords]:
+        """Yield the records that sinks get, for the log, from one view of the files; in one thread."""
+        with self._opened() as view:
+            yield SealableRecords(view, lambda series: self._is_of_site(series, {}))
+            self.damaged += view.damaged
 
     def _device_series(self) -> set[Series]:
         with self._opened() as view:
@@ -280,6 +296,35 @@ class DeliveredRecords:
         """Return the time of the first and of the last record, UTC ns; None if there is none."""
         with self._naming_errors():
             return self._view.extent(self._kinds, self._wanted)
+
+
+class SealableRecords:
+    """Stored records that sinks get, without the seals themselves."""
+
+    def __init__(self, view: StoreView, is_of_site: Callable[[Series], bool]) -> None:
+        self._view = view
+        self._is_of_site = is_of_site
+
+    def after(self, number: int) -> Iterator[Numbered]:
+        """Yield the records after a number with their numbers, in the order of appending."""
+        return self._view.numbered(SEALED_KINDS, number, self._is_sealed)
+
+    def appended_before(self, time: int) -> int:
+        """Return a number up to which all records were appended before a time, UTC ns."""
+        return self._view.appended_before(time)
+
+    def last_revisions(self, wanted: Callable[[Series], bool], since: int, until: int) -> Iterator[Record]:
+        """Yield the records of wanted series from `since` to before `until`, UTC ns, by time; of each key the last."""
+        is_wanted = self._is_sealed
+        found = self._view.all_by_time(SEALED_KINDS, lambda series: is_wanted(series) and wanted(series), since, until)
+        return _highest_revisions(found)
+
+    def seals(self) -> Iterator[Record]:
+        """Yield the stored seals."""
+        return self._view.by_time(lambda series: series.kind == "seal" and self._is_of_site(series), 0, MAX_TIME)
+
+    def _is_sealed(self, series: Series) -> bool:
+        return series.kind in SEALED_KINDS and self._is_of_site(series)
 
 
 MAX_TIME = 2**62

@@ -17,7 +17,10 @@ from .ring import PlacedBlock, Ring
 from .rows import ROW_COLUMNS, all_series, decoded, text
 from .small_tables import appended_before, rings_of, states_of
 
-RINGS: dict[str, tuple[Kind, ...]] = {"readings": ("device", "emission", "gateway"), "instants": ("instant",)}
+RINGS: dict[str, tuple[Kind, ...]] = {
+    "readings": ("device", "emission", "gateway"),
+    "instants": ("instant", "withheld"),
+}
 """Rings and their kinds, except for records searched by key."""
 
 SENT_RINGS = ("readings",)
@@ -74,6 +77,10 @@ class StoreView:
 
     def in_order(self, kinds: Collection[Kind], after: int, wanted: Callable[[Series], bool]) -> Iterator[Record]:
         """Yield the records of some kinds after a number, in the order in which they were appended."""
+        return (record for _, record in self.numbered(kinds, after, wanted))
+
+    def numbered(self, kinds: Collection[Kind], after: int, wanted: Callable[[Series], bool]) -> Iterator[Numbered]:
+        """Yield the records of some kinds after a number with their numbers, in the order of appending."""
         sources: list[Iterable[Numbered]] = [self._ring_records(name, kinds, after) for name in RINGS]
         sources.append(self._selected(f"seq > {after}", "seq", lambda series: series.kind in kinds and wanted(series)))
         sources.append((seq, record) for seq, record in self._journaled if seq > after and record.series.kind in kinds)
@@ -87,7 +94,7 @@ class StoreView:
             # A record that is just being packed is found twice.
             if seq > last and shared is not None:
                 last = seq
-                yield record if shared is series else Record(shared, record.time, record.values, record.texts)
+                yield seq, record if shared is series else Record(shared, record.time, record.values, record.texts)
 
     def by_time(self, wanted: Callable[[Series], bool], since: int, until: int) -> Iterator[Record]:
         """Yield the records of the database's kinds from `since` to before `until`, UTC ns, by time and number."""

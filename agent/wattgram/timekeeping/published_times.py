@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from wattgram.base.clock import MS, NS
 from wattgram.base.record import Record, Series
 
-STAMPED = ("device", "event", "gateway")
+STAMPED = ("device", "event", "gateway", "seal")
 """Kinds whose records are always published. All other kinds have times of their own."""
 
 REACH = {"15m": 900, "1h": 3600, "1d": 90_000, "1mo": 31 * 86_400 + 3600}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from wattgram.accounts.account_parts import AccountParts, account_parts, sourceless
-from wattgram.accounts.books import Layout
 from wattgram.accounts.hybrid_nodes import channels_of
+from wattgram.accounts.row_layout import Layout
 from wattgram.base.errors import ConfigError
 from wattgram.config.load import Config, read
 

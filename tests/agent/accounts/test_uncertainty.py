@@ -13,6 +13,8 @@ from wattgram.config.accuracy_keys import CURRENT_CLASSES, METER_CLASSES, Accura
 from wattgram_drivers import catalogue
 from wattgram_ext.perturb import Perturbed
 
+from tests.support.pages import broken_links, failed_examples
+from tests.support.servers import ROOT
 from tests.support.uncertain_sites import (
     QUARTER,
     START,
@@ -43,6 +45,12 @@ def changed(power: float, *parts: tuple[float, float]) -> float:
     result = Perturbed(4, 1, 1, meters=[(0, parts)]).powers(struct.pack("d", power))
     number: float = struct.unpack("d", result)[0]
     return number - power
+
+
+def test_the_examples_of_the_page_hold() -> None:
+    page = ROOT / "docs/uncertainty.md"
+    assert failed_examples(page) == 0
+    assert broken_links(page) == []
 
 
 def test_a_load_between_pv_and_export_is_as_unsure_as_both() -> None:
@@ -76,7 +84,7 @@ def test_a_transformer_far_below_its_rated_power_is_less_sure() -> None:
 def test_the_displacement_of_a_transformer_counts_at_a_power_factor_of_0_9() -> None:
     # METHOD-SITE 11: class 0.5 has 30', 0.87 % x tan phi; tan(arccos 0.9) = 0.4843
     config = AccuracyConfig(METER_CLASSES["class 1"], CURRENT_CLASSES["class 0.5"])
-    assert config.parts(ErrorPart(0.02, 0.05))[2] == ErrorPart(pytest.approx(0.0087 * 0.4843), 0.0)
+    assert config.parts(ErrorPart(0.02, 0.05))[2] == (pytest.approx(0.0087 * 0.4843), 0.0)
 
 
 def test_one_meter_is_not_less_sure_than_its_limit() -> None:

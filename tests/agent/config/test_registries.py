@@ -80,7 +80,7 @@ def test_a_mistake_in_the_table_of_a_new_sink_is_reported() -> None:
         "site.toml: lines.limit: found 0; allowed: a whole number from 1 to 1000",
         "site.toml: lines.fiel: unknown key, nearest: 'file'; allowed: file, limit",
     ]
-    known = "accounts, device, goals, grid, http, influxdb, lines, mqtt, site, spool"
+    known = "accounts, correction, device, evidence, goals, grid, http, influxdb, invoice, lines, mqtt, site, spool"
     assert mistakes('[linse]\nfile = "x"\n') == [f"site.toml: linse: unknown key, nearest: 'lines'; allowed: {known}"]
     with pytest.raises(ConfigError, match=r"site\.toml: lines: found 1; allowed: a table"):
         read(f"lines = 1\n{SITE}", Path("site.toml"))

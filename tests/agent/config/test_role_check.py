@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from wattgram.accounts.books import Layout
+from wattgram.accounts.row_layout import Layout
 from wattgram.base.clock import NS
 from wattgram.base.errors import ConfigError
 from wattgram.base.record import Record, Series

@@ -61,11 +61,11 @@ def test_certificates_are_a_part_of_the_site() -> None:
 
 def test_the_gap_has_a_light_beyond_its_uncertainty() -> None:
     # the load's meters: 3 kWh of 150 are 2 %, of 558.1 g/kWh 11.16
-    known = mixed_day(load_energy_uncertainty__part=3, load_energy_uncertainty__whole=31 * 24 / 1e3)
+    known = mixed_day(load_energy_uncertainty=3)
     finding = found(INDICATORS["A04"].find(period(*JANUARY, known), plant(ROOF)))
     assert finding.uncertainty == pytest.approx(11.162)
     assert wanted(INDICATORS["A04"].target(period(*JANUARY, known), plant(ROOF))).value == 0.0
-    vague = mixed_day(load_energy_uncertainty__part=60, load_energy_uncertainty__whole=31 * 24 / 1e3)
+    vague = mixed_day(load_energy_uncertainty=60)
     assert "within its uncertainty" in untargeted(INDICATORS["A04"].target(period(*JANUARY, vague), plant(ROOF)))
 
 

@@ -31,6 +31,8 @@ def test_json_has_the_documented_shape(two_sources: Path) -> None:
         "total",
         "sources",
         "events",
+        "corrections",
+        "invoices",
         "notes",
         "versions",
     ]

@@ -19,6 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from wattgram.accounts.books import EXTRA_FIELDS
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.commands import demonstration
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import unit
@@ -69,6 +70,7 @@ def schema_of(topic: str) -> str:
         (r"wattgram/[^/]+/event", "event"),
         (r"wattgram/[^/]+/goal/[^/]+", "goal"),
         (r"wattgram/[^/]+/gateway", "gateway"),
+        (r"wattgram/[^/]+/seal", "seal"),
         (r"wattgram/[^/]+/status", "status"),
         (r"homeassistant/device/[^/]+/[^/]+/config", "homeassistant"),
     )
@@ -130,8 +132,15 @@ def test_a_balance_has_every_number_with_its_unit() -> None:
     common = {"time", "window", "grid_source", "basis", "method", "replayed", *OUTPUTS, *EXTRA_FIELDS}
     tick, window = (SCHEMAS[f"mqtt/{name}.json"]["properties"] for name in ("emission", "emission-window"))
     assert tick.keys() == common
-    assert window.keys() == common | set(DETAILS) | set(WINDOW_FIELDS)
-    units = {name: unit("emission", name) for name in (*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *EXTRA_FIELDS)}
+    assert window.keys() == common | set(DETAILS) | set(WINDOW_FIELDS) | {
+        *UNCERTAINTY_FIELDS,
+        UNCERTAINTY_TEXT,
+        "correction",
+    }
+    units = {
+        name: unit("emission", name)
+        for name in (*OUTPUTS, *DETAILS, *WINDOW_FIELDS, *UNCERTAINTY_FIELDS, *EXTRA_FIELDS)
+    }
     assert [name for name in units if not window[name]["description"].endswith(units[name])] == []
     assert [name for name, text in units.items() if not text and name not in ("grid_tier", "revision")] == [
         *("clean_share", "self_consumption", "self_sufficiency", "coverage", "carbon_free_share", "grid_clean_share")
@@ -210,7 +219,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             base = running.page.get(timeout=30).rstrip("/")
             wanted = {
                 *("device/incomer", "emission", "emission/15m", "emission/1h", "emission/1d", "emission/1mo"),
-                *("event", "gateway", "goal/A12", "status"),
+                *("event", "gateway", "goal/A12", "seal", "status"),
             }
 
             def published() -> bool:

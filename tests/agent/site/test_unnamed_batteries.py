@@ -15,7 +15,7 @@ import pytest
 from wattgram.accounts.books import Books
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.grid.ladder import Ladder
-from wattgram.site.revision import replayed
+from wattgram.site.stored_replay import replayed
 
 from tests.support.served_chains import ChainModels
 from tests.support.sunspec_chains import INVERTER, modules, ports, written

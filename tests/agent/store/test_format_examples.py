@@ -13,6 +13,7 @@ import pytest
 from wattgram.accounts.late_energy import LateEnergy
 from wattgram.base.record import WINDOWS
 from wattgram.counters.counter import State
+from wattgram.site.applied_corrections import stored_corrections, stored_text
 from wattgram.site.settlement import Settlement
 from wattgram.store import block
 from wattgram.timekeeping.published_times import PublishedTimes, PublishedWindows
@@ -232,7 +233,8 @@ def test_the_older_form_of_late_energy_is_loaded_as_the_page_says() -> None:
 def test_the_examples_of_states_are_loaded_by_their_writers() -> None:
     page = (PAGES / "state.md").read_text()
     examples = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)]
-    site, counters, published, grid, waiting = examples
+    site, counters, published, grid, corrections, waiting = examples
+    assert json.loads(stored_text(stored_corrections(json.dumps(corrections).encode()))) == corrections
     assert len(bytes.fromhex(site["label"][0])) == 4 * 8
     assert list(site["starts"]) == list(WINDOWS)
     for quantities in counters.values():

@@ -117,6 +117,8 @@ def test_every_stamped_series_has_a_name() -> None:
         "event incomer",
         "gateway ",
         "gateway incomer",
+        "seal ",
+        "seal incomer",
     ]
     assert series_name(device("incomer", 0).series) == "device incomer"
     assert series_name(Series("gateway", (("site", "works"),))) == "gateway "

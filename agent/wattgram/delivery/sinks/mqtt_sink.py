@@ -36,7 +36,7 @@ REASON_HINTS = {0x87: "may this user publish there?"}
 REFUSED_FOR_NOW = 20
 """Number of temporary refusals in a batch after which the rest of the batch is not sent."""
 
-RETAINED = ("goal",)
+RETAINED = ("goal", "seal")
 """Kinds of rare records: the broker retains the last message for new subscribers."""
 
 

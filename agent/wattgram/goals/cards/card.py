@@ -66,7 +66,8 @@ def _escaped(text: str) -> str:
 
 
 def _top(card: GoalOutcome, words: CardTexts) -> str:
-    reason = f"<p class=why>{escape(card.why)}</p>" if card.why else ""
+    reasons = [card.why, f"corrected time: {card.corrections}" if card.corrections else ""]
+    reason = "".join(f"<p class=why>{escape(text)}</p>" for text in reasons if text)
     title = f"<b>{card.claim.id}</b> {escape(card.claim.says)}"
     return f"<div class=top><h3>{title}</h3>{badge(card.state, words)}</div>{reason}"
 

@@ -74,6 +74,7 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
     digits = of_card(card) + EXTRA_DECIMALS
     yield "state", card.state + (f": {card.why}" if card.why else "")
+    yield "corrected time", card.corrections
     yield "indicator", claim.indicator or "none: nothing measurable"
     yield "formula", claim.formula
     if isinstance(found, IndicatorValue):

@@ -61,6 +61,7 @@ CSV_COLUMNS = (
     "note",
     "missing",
     "add",
+    "corrections",
 )
 """Columns of the CSV; all are keys of the JSON documents, too."""
 
@@ -70,6 +71,11 @@ def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TA
     parts = [_table(cards, colour=colour, width=width)]
     measured = sum(card.measured for card in cards)
     parts.append(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured")
+    corrected: dict[str, list[str]] = {}
+    for card in cards:
+        if card.corrections:
+            corrected.setdefault(card.corrections, []).append(card.claim.id)
+    parts += [f"corrected time, {printable(names)}: {', '.join(ids)}" for names, ids in corrected.items()]
     missing = [f"{card.claim.id}  {printable(missing_text(card))}" for card in cards if missing_text(card)]
     if missing:
         parts.append("\n".join(("not enough data: what is missing, and what to do", *missing)))
@@ -129,6 +135,7 @@ def document(card: GoalOutcome) -> dict[str, object]:
         "note": found.note if found else "",
         "missing": missing.what,
         "add": missing.add,
+        "corrections": card.corrections,
     }
 
 

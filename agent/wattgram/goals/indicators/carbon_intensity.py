@@ -15,8 +15,8 @@ from . import fuels
 from .certified import certified
 from .entered import amount_if_any
 from .groups import groups_coverage, require_group
-from .inventory import KNOWN_SHARE, energetic
-from .stored import summed, windows
+from .inventory import energetic
+from .stored import summed, uncertainty, windows
 from .target_sources import rule
 from .years import Pairs, same_days
 
@@ -112,11 +112,8 @@ def _grid_intensity(stretch: Stretch, facility: Facility) -> Input:
 
 def _share_of_error(stretch: Stretch, load: float) -> float:
     """Return the expanded uncertainty of the load / load, `METER_ERROR` if it is not stored. load: kWh."""
-    part, time = stretch.sum("load_energy_uncertainty.part"), stretch.sum("load_energy_uncertainty.whole")
-    covered = fsum(day.covered for day in stretch.days) / 3600.0
-    if part is None or time is None or time < KNOWN_SHARE * covered:
-        return METER_ERROR
-    return part / 1e3 / load
+    unsure = uncertainty(stretch, "load_energy")
+    return METER_ERROR if unsure is None else unsure / 1e3 / load
 
 
 @as_finding

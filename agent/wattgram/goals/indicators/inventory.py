@@ -12,14 +12,11 @@ from wattgram.goals.terms.missing import MissingInput, shown
 
 from . import fuels
 from .entered import amount, amount_if_any
-from .stored import summed
+from .stored import summed, uncertainty
 
 HEAT_FACTOR = 0.11
 """CO2 of bought heat, tCO2/GJ: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
 
-
-KNOWN_SHARE = 0.9
-"""Share of the covered time whose uncertainty must be stored."""
 
 FUEL = "fuel_emission"
 """Sum of the windows with the CO2 of the fuel for electricity."""
@@ -75,6 +72,7 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     for_heat = fuels.heat_carbon(stretch, facility)
     sums = summed(_with_fuel_emission(stretch), FUEL, "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
+    unsure = uncertainty(stretch, "scope2_location")
     factor = Input("factor of heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
     return Inventory(
         fuel=fsum((sums.tonnes(FUEL), *(operand.value for operand in for_heat))),
@@ -88,15 +86,8 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
             *((*bought.inputs, factor) if bought.inputs else ()),
         ),
         coverage=sums.coverage,
-        uncertainty=_uncertainty(stretch),
+        uncertainty=None if unsure is None else unsure / 1e6,
     )
-
-
-def _uncertainty(stretch: Stretch) -> float | None:
-    """Return the expanded uncertainty of the import's CO2, t; None if it is not stored for 90 % of the time."""
-    part, hours = (stretch.sum(f"scope2_location_uncertainty.{term}") for term in ("part", "whole"))
-    covered = fsum(day.covered for day in stretch.days) / 3600.0
-    return None if part is None or (hours or 0.0) < KNOWN_SHARE * covered else part / 1e6
 
 
 def with_sales(whole: Inventory, stretch: Stretch, facility: Facility) -> Inventory:

@@ -31,6 +31,7 @@ class GoalOutcome:
     projection (value at the end of the period) and needed (in the rest of the period, to reach the target): in the
     indicator's unit, None if undefined. why: reason of the state, in one sentence. add: what gives the goal a state.
     uncertainty: of the value, expanded, None if unknown. evaluations: at the ends of days and now, oldest first.
+    corrections: of the past in the measured time, as records name them; "" for none.
     """
 
     claim: Claim
@@ -51,6 +52,7 @@ class GoalOutcome:
     add: str = ""
     uncertainty: float | None = None
     evaluations: tuple[Evaluation, ...] = ()
+    corrections: str = ""
 
     @property
     def measured(self) -> bool:

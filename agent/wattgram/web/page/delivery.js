@@ -11,7 +11,7 @@ export function showDelivery(now, siteTime) {
   fill("sinks", rows((now.sinks ?? []).map(sinkRow), "sinks.local"));
   fill("grid-sources", rows((now.grid?.sources ?? []).map(sourceRow), "sources.table"));
   fill("events", rows((now.events ?? []).slice(0, 50).map((event) => eventRow(event, siteTime)), "events.none"));
-  spool(now.spool ?? {});
+  spool(now.spool ?? {}, now.seal);
   fill("clock-facts", [
     fact(t("clock.state"), word("clock", now.clock)), fact(t("clock.site"), siteTime.full(now.time)),
     fact(t("clock.zone"), siteTime.zone), fact(t("clock.tick"), isNumber(now.tick) ? age(now.tick) : NONE),
@@ -49,7 +49,7 @@ function eventRow(event, siteTime) {
   return row;
 }
 
-function spool(spool) {
+function spool(spool, seal) {
   const good = spool.state === "good";
   put("spool-state", good ? t("spool.good") : (spool.state ?? NONE));
   fill("spool-facts", [
@@ -57,6 +57,7 @@ function spool(spool) {
     fact(t("spool.damaged"), count(spool.damaged)), fact(t("spool.refused"), count(spool.refused)),
     fact(t("spool.written"), bytes(spool.written)), fact(t("spool.size"), bytes(spool.max_size)),
     fact(t("spool.share"), share(spool.share)), fact(t("spool.keep"), age(spool.keep)),
+    fact(t("spool.sealed"), seal ? count(seal.size) : NONE), fact(t("spool.key"), seal?.key_id ?? NONE),
   ]);
   document.getElementById("spool-state").classList.toggle("alarm", !good);
 }

@@ -234,6 +234,8 @@ export default {
   "spool.size": "Capacity",
   "spool.share": "Undelivered, share of the store",
   "spool.keep": "Retention",
+  "spool.sealed": "Entries of the sealed log",
+  "spool.key": "Key of the log",
   "clock.title": "Clock",
   "clock.state": "State",
   "clock.site": "Site time",

@@ -1,0 +1,1 @@
+"""Evidence of published values: a transparency log of the site (METHOD-SITE 13)."""

@@ -1,0 +1,1 @@
+"""Comparison of exported records with the log of a site."""

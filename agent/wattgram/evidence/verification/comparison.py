@@ -1,0 +1,253 @@
+"""Comparison of exported rows with the sealed records, and the record of what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from wattgram.base.clock import MS
+from wattgram.base.record import SEALED_KINDS
+from wattgram.base.units import rfc3339
+from wattgram.evidence.log_entry import LogEntry, sealed_time
+from wattgram.evidence.record_digest import (
+    MINUTE_MS,
+    QUARTER_MINUTES,
+    QUARTER_MS,
+    QuarterDigest,
+    QuarterHasher,
+    is_digested,
+    place_in_time,
+    record_hash,
+)
+
+from .exported_rows import ExportedRow, typed
+from .sealed_records import EntryPlace, RowKey, SealedRecords, SealedVersion, sealed_values
+from .verdict import VerificationResult
+
+MAX_MS = 2**53
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPeriod:
+    """Period of the comparison, ms since 1970; None: from the first quarter of the files, to the end of the log.
+
+    devices: only readings and events of these devices, empty for all.
+    """
+
+    begin: int | None = None
+    end: int | None = None
+    devices: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _OpenQuarter:
+    quarter: int
+    hasher: QuarterHasher
+
+
+@dataclass(slots=True)
+class _ExportedQuarter:
+    digest: QuarterDigest
+    counts: tuple[int, ...] = field(default=())
+
+
+class Comparison:
+    """Rows of files against the sealed records. `entry`: returns an entry of the logs."""
+
+    def __init__(
+        self,
+        sealed: SealedRecords,
+        site: str,
+        period: ComparedPeriod,
+        entry: Callable[[EntryPlace], LogEntry],
+        result: VerificationResult,
+    ) -> None:
+        self._sealed = sealed
+        self._site = site
+        self._period = period
+        self._entry = entry
+        self._result = result
+        self._found: dict[tuple[RowKey, int], list[bytes]] = {}
+        self._open: dict[RowKey, _OpenQuarter] = {}
+        self._closed: dict[tuple[RowKey, int], _ExportedQuarter] = {}
+        self._keys: dict[RowKey, RowKey] = {}
+        self._first: int | None = None
+        self._units: set[tuple[str, str]] = set()
+
+    def add(self, rows: Iterable[ExportedRow]) -> None:
+        """Compare the rows of a file."""
+        for row in rows:
+            if row.kind not in SEALED_KINDS:
+                skipped = self._result.not_sealed_kinds
+                skipped[row.kind] = skipped.get(row.kind, 0) + 1
+                continue
+            if self._period.end is not None and row.time >= self._period.end:
+                continue
+            if self._period.begin is not None and row.time < self._period.begin:
+                continue
+            self._result.records += 1
+            key = self._keys.setdefault((row.kind, row.tags), (row.kind, row.tags))
+            if row.site != self._site:
+                detail = f"{row.where}: {_name(key)} of the site {row.site!r}; the log is of {self._site!r}"
+                self._result.add("record of another site", detail, row.time)
+                continue
+            self._units.add(_unit(key))
+            place = place_in_time(row.kind, dict(row.tags), row.time)
+            self._first = min(place, self._first if self._first is not None else place)
+            if is_digested(row.kind, dict(row.tags)):
+                self._add_digested(row, key, place)
+            else:
+                self._add_whole(row, key)
+
+    def finish(self) -> None:
+        """Compare the digests, and report what the files lack."""
+        for key, open_quarter in self._open.items():
+            self._close(key, open_quarter)
+        begin = self._period.begin
+        if begin is None:
+            begin = 0 if self._first is None else self._first // QUARTER_MS * QUARTER_MS
+        end = MAX_MS if self._period.end is None else self._period.end
+        for (key, time), versions in self._sealed.records.items():
+            is_within = begin <= time < end and (versions[0].quarter + 1) * QUARTER_MS <= end
+            if is_within and self._is_expected(key, 1):
+                self._check_missing(key, time, versions)
+        quarters = {*self._sealed.series, *self._closed}
+        for key, quarter in sorted(quarters, key=lambda each: each[1]):
+            if begin <= quarter * QUARTER_MS and (quarter + 1) * QUARTER_MS <= end and self._is_expected(key, 0):
+                self._check_quarter(key, quarter)
+        self._result.sort()
+
+    def _add_whole(self, row: ExportedRow, key: RowKey) -> None:
+        """Compare a record of which the log has all values."""
+        fields = typed(row.fields, self._sealed.texts.get(key, set()))
+        digest = record_hash(row.time, fields)
+        seen = self._found.setdefault((key, row.time), [])
+        versions = self._sealed.records.get((key, row.time))
+        if versions is None:
+            hint = " (after the last sealed quarter; see --to)" if self._is_after_log(row.time) else ""
+            self._result.add("record not sealed", f"{row.where}: {_name(key)} {_at(row.time)}{hint}", row.time)
+            return
+        if key[0] == "emission" and digest in seen:
+            return  # the same window in two files
+        seen.append(digest)
+        if any(version.digest == digest for version in _valid(key, versions)):
+            return
+        if any(version.digest == digest for version in versions):
+            valid = _valid(key, versions)[-1]
+            detail = f"{row.where}: {_name(key)} {_at(row.time)}: entry {valid.place.number} replaced this revision"
+            self._result.add("old revision", detail, row.time)
+            return
+        difference = self._difference(key, row.time, fields, _valid(key, versions)[-1])
+        self._result.add("value differs", f"{row.where}: {_name(key)} {_at(row.time)}: {difference}", row.time)
+
+    def _difference(self, key: RowKey, time: int, fields: dict[str, float | str], version: SealedVersion) -> str:
+        """Return the first field that differs, in the order of the names."""
+        for row in self._entry(version.place).records:
+            tags = tuple(sorted(row["tags"].items()))
+            if (row["kind"], tags) != key or "fields" not in row or sealed_time(row["time"]) != time:
+                continue
+            sealed = sealed_values(row)
+            if record_hash(time, sealed) != version.digest:
+                continue
+            for name in sorted({*sealed, *fields}):
+                if sealed.get(name) != fields.get(name):
+                    found, expected = (_shown(values.get(name)) for values in (fields, sealed))
+                    return f"{name} is {found}, sealed {expected} in entry {version.place.number}"
+        return f"not the record of entry {version.place.number}"
+
+    def _add_digested(self, row: ExportedRow, key: RowKey, place: int) -> None:
+        quarter = place // QUARTER_MS
+        open_quarter = self._open.get(key)
+        if open_quarter is not None and open_quarter.quarter != quarter:
+            self._close(key, open_quarter)
+            open_quarter = None
+        if open_quarter is None:
+            if (key, quarter) in self._closed:
+                self._result.add("records out of order", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
+                return
+            open_quarter = self._open[key] = _OpenQuarter(quarter, QuarterHasher(quarter * QUARTER_MS))
+        hasher = open_quarter.hasher
+        if hasher.last is not None and row.time < hasher.last:
+            self._result.add("records out of order", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
+        hasher.add(place, row.time, typed(row.fields, self._sealed.texts.get(key, set())))
+
+    def _close(self, key: RowKey, open_quarter: _OpenQuarter) -> None:
+        hasher = open_quarter.hasher
+        self._closed[key, open_quarter.quarter] = _ExportedQuarter(hasher.digest(), tuple(hasher.counts))
+
+    def _check_quarter(self, key: RowKey, quarter: int) -> None:
+        """Compare the digest of a series in a quarter with the last sealed digest."""
+        exported, sealed = self._closed.get((key, quarter)), self._sealed.series.get((key, quarter))
+        begin = quarter * QUARTER_MS
+        where = f"{_name(key)} {_at(begin)}"
+        if sealed is None:
+            count = exported.digest.count if exported else 0
+            hint = " (after the last sealed quarter; see --to)" if self._is_after_log(begin) else ""
+            self._result.add("record not sealed", f"{where}: {count} records of this quarter{hint}", begin)
+        elif exported is None:
+            self._result.add("record missing", f"{where}: {sealed[-1].digest.count} records of this quarter", begin)
+        elif exported.digest.digest != sealed[-1].digest.digest:
+            if any(version.digest.digest == exported.digest.digest for version in sealed):
+                detail = f"{where}: entry {sealed[-1].place.number} replaced these values"
+                self._result.add("old revision", detail, begin)
+                return
+            last = sealed[-1]
+            minutes = exported.digest.differing_minutes(last.digest) or [*range(QUARTER_MINUTES)]
+            count, expected = exported.digest.count, last.digest.count
+            what = (
+                "value differs" if count == expected else "record missing" if count < expected else "record not sealed"
+            )
+            first = begin + minutes[0] * MINUTE_MS
+            detail = (
+                f"{_name(key)}: {count} records of the quarter {_at(begin)}, sealed {expected} in entry "
+                f"{last.place.number}; the first difference is within {_at(first)} and the minute after "
+                f"({exported.counts[minutes[0]]} records there)"
+            )
+            self._result.add(what, detail, first)
+
+    def _check_missing(self, key: RowKey, time: int, versions: list[SealedVersion]) -> None:
+        """Report records that no file has."""
+        count, expected = len(self._found.get((key, time), ())), len(_valid(key, versions))
+        if count < expected:
+            place = versions[-1].place
+            self._result.add("record missing", f"{_name(key)} {_at(time)}, sealed in entry {place.number}", time)
+
+    def _is_after_log(self, time: int) -> bool:
+        """Return whether a time, ms, is after the last sealed quarter."""
+        return time >= (max(self._sealed.quarters, default=-1) + 1) * QUARTER_MS
+
+    def _is_expected(self, key: RowKey, count: int) -> bool:
+        """Return whether the files should have the records of a series; if not, note the series."""
+        device = dict(key[1]).get("device", "")
+        if _unit(key) in self._units and not (self._period.devices and device not in self._period.devices):
+            return True
+        name = " ".join(_unit(key)).strip() if _unit(key) not in self._units else _name(key)
+        self._result.absent[name] = self._result.absent.get(name, 0) + max(1, count)
+        return False
+
+
+def _valid(key: RowKey, versions: list[SealedVersion]) -> list[SealedVersion]:
+    """Return the versions that count: of a window the last of the highest revision, of another kind each record."""
+    if key[0] != "emission":
+        return versions
+    highest = max(version.revision for version in versions)
+    return [[version for version in versions if version.revision == highest][-1]]
+
+
+def _unit(key: RowKey) -> tuple[str, str]:
+    """Return kind and window: what an export selects."""
+    return key[0], dict(key[1]).get("window", "")
+
+
+def _name(key: RowKey) -> str:
+    """Return the name of a series for people."""
+    tags = dict(key[1])
+    return " ".join([key[0], *(tags[name] for name in ("device", "window", "goal") if name in tags)])
+
+
+def _at(time: int) -> str:
+    return rfc3339(time * MS)
+
+
+def _shown(value: float | str | None) -> str:
+    return "absent" if value is None else repr(value)[:200]
