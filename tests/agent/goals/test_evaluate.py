@@ -241,76 +241,9 @@ def test_a_value_within_its_uncertainty_of_the_path_says_so() -> None:
     sums = {
         "scope1": 0.0,
         "scope2_location": 1000.0,
-        "scope2_location_uncertainty.part": 50.0,
-        "scope2_location_uncertainty.whole": 24e-3,
+        "scope2_location_uncertainty": 50.0,
     }
     days = [day(f"2026-11-{number:02}", sums=sums) for number in range(1, 16)]
-    goals = GoalsConfig(entries=entered, targets={"A14": 30.0 * 365 / 30 * 1.03})
-    outcome = card("A14", days, "2026-11-16", NOVEMBER, goals)
-    assert (outcome.value, outcome.uncertainty) == (near(15.0), near(0.75))
-    assert outcome.why.endswith("the value is within its uncertainty of 0.75 tCO2e/a of the path")
-
-
-@pytest.mark.parametrize("zone", ["CN-SC", "DE"])
-def test_another_zone_has_no_rule_of_chongqing(zone: str) -> None:
-    config = replace(site(GoalsConfig(targets={})), grid=GridConfig(zone=zone))
-    outcomes = judged(config, None, at("2026-11-16"), shares("2026-11-01", *[30.0] * 15))
-    for outcome in outcomes:
-        texts = (outcome.why, outcome.add, outcome.target.source if outcome.target else "")
-        assert not any("Chongqing" in text or "CN-CQ" in text for text in texts), outcome.claim.id
-    states = {outcome.claim.id: outcome for outcome in outcomes}
-    if zone == "DE":
-        for name in ("A22", "B08", "B14", "B15"):
-            assert states[name].state == "context only"
-            assert states[name].why == "the claim is about China's carbon markets; zone DE has none of them"
-
-
-def test_stored_results_of_another_basis_do_not_count(tmp_path: Path) -> None:
-    """Ten days with the basis lifecycle; the site is now configured as direct. Energies count, carbon does not."""
-    begin, end = "2026-11-01T00:00:00+08:00", "2026-11-11T00:00:00+08:00"
-    windows = quarters(begin, end, {"load_energy": 5000.0, "emission": 1.0, "basis": "lifecycle"})
-    outcomes = evaluate(site(folder=stored(tmp_path / "spool", windows)), parse_period(NOVEMBER), at("2026-11-11"))
-    (outcome,) = [outcome for outcome in outcomes if outcome.claim.id == "A04"]
-    assert outcome.state == "not enough data"
-    assert "all stored results have another basis or method: 240 h with basis lifecycle" in outcome.why
-    assert "set [grid] basis and method to those of the stored results, or run `wattgram replay`" in outcome.add
-
-
-def test_past_days_are_read_from_day_windows_and_today_from_quarters(tmp_path: Path) -> None:
-    """Yesterday 500 kWh by the day's window, 480 kWh by its quarters; today 12 h of 20 kWh."""
-    yesterday = [
-        *quarters("2026-11-14T00:00:00+08:00", "2026-11-15T00:00:00+08:00", {"load_energy": 5000.0, "emission": 1.0}),
-        window("1d", utc("2026-11-14T00:00:00+08:00"), {"load_energy": 500e3, "emission": 1.0}),
-    ]
-    today = quarters(
-        "2026-11-15T00:00:00+08:00", "2026-11-15T12:00:00+08:00", {"load_energy": 5000.0, "emission": 2792.5}
-    )
-    config = site(folder=stored(tmp_path / "spool", [*yesterday, *today]))
-    outcomes = evaluate(config, parse_period("2026-11-15..2026-11-15"), at("2026-11-15T12:07"))
-    (outcome,) = [outcome for outcome in outcomes if outcome.claim.id == "A04"]
-    assert outcome.finding is not None
-    assert extras(outcome.finding)["emission intensity"] == pytest.approx(558.5)
-    assert (outcome.as_of, outcome.coverage) == (at("2026-11-15T12:00"), 1.0)
-    both = evaluate(config, parse_period("2026-11-14..2026-11-15"), at("2026-11-15T12:07"))
-    (outcome,) = [outcome for outcome in both if outcome.claim.id == "A04"]
-    assert outcome.finding is not None
-    assert extras(outcome.finding)["emission intensity"] == pytest.approx((1.0 + 48 * 2792.5) / (500.0 + 240.0))
-
-
-NOISE = st.lists(st.floats(-0.4, 0.4), min_size=20, max_size=40)
-
-
-@settings(max_examples=40, deadline=None)
-@any_of(NOISE, st.booleans())
-@pytest.mark.slow(2)
-def test_daily_noise_does_not_change_the_state_of_a_goal_far_from_its_target(noise: list[float], good: bool) -> None:
-    """Days at 40 % or 10 % with a target of 20 %, each with noise of up to two fifths: the state never changes."""
-    middle = 40.0 if good else 10.0
-    days = shares("2026-11-01", *(middle * (1.0 + deviation) for deviation in noise))
-    period = f"2026-11-01..{(date(2026, 11, 1) + timedelta(len(noise) - 1)).isoformat()}"
-    for end in range(max(5, len(noise) // 5), len(noise) + 1, 3):
-        as_of = (date(2026, 11, 1) + timedelta(end)).isoformat()
-        assert card("A12", days[:end], as_of, period).state == ("on track" if good else "off track")"scope2_location_uncertainty": 50.0,    days = [day(f"2026-11-{number:02}", sums=sums) for number in range(1, 16)]
     goals = GoalsConfig(entries=entered, targets={"A14": 30.0 * 365 / 30 * 1.03})
     outcome = card("A14", days, "2026-11-16", NOVEMBER, goals)
     assert (outcome.value, outcome.uncertainty) == (near(15.0), near(0.75))
