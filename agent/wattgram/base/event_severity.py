@@ -56,6 +56,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "gap settled": "info",
         "gap older than history": "warning",
         "results revised": "info",
+        "entry line crossed": "warning",
         "accounts began anew": "warning",
         "clock unset": "alarm",
         "clock set": "info",
