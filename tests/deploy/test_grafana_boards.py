@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS
+from wattgram.accounts.books import EXTRA_FIELDS
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.stated_terms import EMISSION_TEXTS
 from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.config.goals_table.claims import claims
 from wattgram_drivers.quantity import QUANTITIES

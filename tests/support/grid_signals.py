@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,23 +52,32 @@ def answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
 
 @dataclass(slots=True)
 class Web:
-    """A server that gives its answers one after the other, the last one for ever; `asked` are the requests' heads."""
+    """A server that gives its answers one after the other, the last one for ever; `asked` are the requests' heads.
 
-    answers: Sequence[bytes]
+    Instead of answers there may be one function, from the path with its query to the answer.
+    """
+
+    answers: Sequence[bytes | Callable[[str], bytes]]
     url: str = ""
     asked: list[str] = field(default_factory=list)
 
+    @property
+    def paths(self) -> list[str]:
+        """Paths of the requests, with their queries."""
+        return [head.split(" ")[1] for head in self.asked]
+
 
 @asynccontextmanager
-async def serving(*answers: bytes, tls: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
+async def serving(*answers: bytes | Callable[[str], bytes], tls: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
     """A real HTTP server on loopback; an empty answer is none at all, the connection stays open."""
     web = Web(answers)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            text = web.answers[min(len(web.asked), len(web.answers) - 1)]
+            given = web.answers[min(len(web.asked), len(web.answers) - 1)]
             web.asked.append(head)
+            text = given(web.paths[-1]) if callable(given) else given
             writer.write(text)
             await writer.drain()
             if not text:
@@ -81,3 +91,22 @@ async def serving(*answers: bytes, tls: ssl.SSLContext | None = None) -> AsyncIt
         yield web
     finally:
         server.close()
+
+
+NOT_FOUND = answer(b'{"message": "not found"}', status="404 Not Found")
+
+
+def routed(**parts: object) -> Callable[[str], bytes]:
+    """Return the function of a server with one JSON document for each word that a path may contain; else 404.
+
+    Bytes are a whole answer; a function makes the document from the path. `_` in a word stands for `-`.
+    """
+
+    def given(path: str) -> bytes:
+        for word, part in parts.items():
+            if word.replace("_", "-") in path.replace("_", "-"):
+                found = part(path) if callable(part) else part
+                return found if isinstance(found, bytes) else answer(json.dumps(found).encode())
+        return NOT_FOUND
+
+    return given

@@ -110,7 +110,15 @@ class FixedView:
         emission: dict[str, Any] = self.state["emission"]
         columns: dict[str, list[float | None]] = {name: [emission.get(name)] * len(times) for name in PAGE_COLUMNS}
         name = resolution(seconds, 10.0)
-        return {"resolution": name, "step": step, "since": end - seconds, "until": end, "time": times, **columns}
+        return {
+            "resolution": name,
+            "step": step,
+            "since": end - seconds,
+            "until": end,
+            "correction": "",
+            "time": times,
+            **columns,
+        }
 
     def goals(self) -> list[dict[str, Any]]:
         return self.cards

@@ -41,6 +41,7 @@ WIDE = Series(
     ("quantity_3",),
     ("quality",),
 )
+TERMS = Series("configuration", (SITE,), (), (), ("config_digest", "config"))
 UNREAD = Series("device", (SITE, ("device", "roof"), ("role", "pv"), ("driver", "sunspec")), (), (), ("quality",))
 """A device has no fields before its first reading."""
 
@@ -119,6 +120,7 @@ def records_of_all_kinds(turn: int, chance: random.Random) -> list[Record]:
             {"intensity": 521.7, "tier": 1, "basis": "direct", "shares": '{"coal":0.5}'},
         ),
         day(NOW, 100.0 * turn),
+        Record(TERMS, time, b"", (f"{turn:016x}", "{}")),
         Record(UNREAD, time, b"", ("stale",)),
     ]
     chance.shuffle(records)

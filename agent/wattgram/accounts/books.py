@@ -29,6 +29,7 @@ from .correction_names import corrected_window
 from .estimated_energy import OUTSIDE_BALANCE, WINDOW_FIELDS, EstimatedEnergy
 from .row_corrections import RowCorrections
 from .row_layout import LEADING_COLUMNS, SLOT, Layout
+from .stated_terms import EMISSION_TEXTS, LABEL_TEXTS, StatedTerms
 from .window_uncertainty import WindowUncertainty
 
 BALANCE_ROLES = POWER_ROLES
@@ -43,7 +44,6 @@ EARLIER_SECONDS = 2.0
 EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
-EMISSION_TEXTS = ("grid_source", "basis", "method")
 WHOLE_FIELDS = ("grid_tier", "revision")
 ROW = 8 * len(OUTPUTS)
 UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
@@ -60,20 +60,19 @@ class GridTerms(NamedTuple):
 class Books:
     """Accounts and running windows. `time` only selects the year of the residual mix.
 
-    layout: of the rows. corrections: of the past; the callers of `advance` and `late_totals` correct the rows by them
-    (`account_stages`, `pricing`), and the windows name them. era: how often the clock was set back behind published
-    instants. The records of an earlier era are another site's to a replay, because they are in no order with the later
-    ones.
+    layout: of the rows. stated: terms of the results, whose digests each record has. corrections: of the past; the
+    callers of `advance` and `late_totals` correct the rows by them (`account_stages`, `pricing`), and the windows name
+    them. era: how often the clock was set back behind published instants. The records of an earlier era are another
+    site's to a replay, because they are in no order with the later ones.
     """
 
     def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
-        self.layout = Layout.of(config)
+        self.layout = layout = Layout.of(config)
         self.corrections = RowCorrections(config, self.layout)
         self.ladder = ladder
-        self._zone = config.site.timezone
-        self._method = config.grid.method
-        layout = self.layout
+        self._zone, self._method = config.site.timezone, config.grid.method
         of_layout = layout.channels, layout.parts, layout.columns, layout.terminals
+        self.stated = StatedTerms.of(config, *of_layout)
         self._accounts = site_accounts.site_accounts(config, *of_layout, time)
         self.uncertainty = WindowUncertainty(
             config, layout.shape, lambda changes: site_accounts.site_accounts(config, *of_layout, time, changes), time
@@ -254,7 +253,7 @@ class Books:
             label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
-        if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(EMISSION_TEXTS):
+        if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(LABEL_TEXTS):
             raise ValueError("found a damaged state, expected the books' state")
         if era_of(state) != self.era:
             raise ValueError(f"found a state of era {era_of(state)}, expected {self.era}")
@@ -327,7 +326,8 @@ class Books:
         return extra, texts
 
     def _record(self, window: str, time: int, row: bytes, texts: tuple[str, ...] = ()) -> Record:
-        return Record(self._series[window], time, row + self._label[0] + bytes(8), (*self._label[1], *texts))
+        all_texts = (*self._label[1], *self.stated.digests, *texts)
+        return Record(self._series[window], time, row + self._label[0] + bytes(8), all_texts)
 
 
 def seconds_of(row: bytes) -> float:

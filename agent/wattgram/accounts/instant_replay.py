@@ -149,8 +149,10 @@ class Replay:
             self._rows.append(self._row_of(record))
             return records
         elif kind == "totals" and not self._skipping:
-            totals = self.books.late_totals(record.time, self._pricing.late_row(record))
-            return chain(self.finish(), self._changed(totals, record.time, {}))
+            priced = self._pricing.priced(record)
+            totals = self.books.late_totals(record.time, self._pricing.late_row(priced))
+            repriced = () if priced is record else (priced,)
+            return chain(self.finish(), repriced, self._changed(totals, record.time, {}))
         elif kind == "checkpoint":
             return chain(self.finish(), self._replace_checkpoint(record))
         return ()
@@ -188,13 +190,17 @@ class Replay:
         begin, self.reached = self.reached, times[-1]
         continues = bool(self._spans) and self._spans[-1][1] == begin
         self._spans.append((self._spans.pop()[0] if continues else begin, self.reached))
-        late = [
-            (time, self._pricing.late_row(self._late[time])) for time in sorted(self._late) if begin < time <= times[-1]
-        ]
+        late = {
+            time: self._pricing.priced(self._late[time]) for time in sorted(self._late) if begin < time <= times[-1]
+        }
+        repriced = [record for time, record in late.items() if record is not self._late[time]]
+        self._late |= late  # a later replay keeps the new prices: they are stored again
+        rows_of_late = [(time, self._pricing.late_row(record)) for time, record in late.items()]
         self.counts.instants += len(times)
         self.counts.asked += max(0, bisect_right(times, self._until) - bisect_right(times, self._since))
         self.counts.samples += len(times) * len(self.books.layout.channels)
-        return self._changed(self._accounts.advance(priced, late), times[-1], before)
+        results = self._changed(self._accounts.advance(priced, rows_of_late), times[-1], before)
+        return chain(repriced, results)
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""

@@ -52,20 +52,27 @@ class Repricing(Pricing):
         self._since, self._until = since, until
         self._last_terms: tuple[GridTerms | None, int, int] = (None, 0, 0)  # the terms, and their period
 
-    def late_row(self, record: Record) -> bytes:
-        """Return a row of late energy as corrected, with the grid's mean over its time; else the price stays."""
-        layout, ladder, corrections = self._books.layout, self._books.ladder, self._books.corrections
-        if record.series == layout.totals:
+    def priced(self, record: Record) -> Record:
+        """Return a row of late energy, as read, with the grid's mean over its time; outside the period as stored."""
+        if not self._since < record.time <= self._until:
+            return record
+        ladder = self._books.ladder
+        if record.series == self._books.layout.totals:
             begin = record.time - int(max(3600.0, seconds_of(record.values)) * NS)
             spans: Sequence[Span] = (Span(begin, record.time),)
-            row = corrections.late(hour_before(record.time), record.values)
         else:
             spans = late_price.spans_of(record.texts[0])
-            row = corrections.late(Span(layout.slot_begin(record.time), record.time), record.values, spans)
-        if not self._since < record.time <= self._until:
-            return row
         terms = GridTerms(late_price.price(ladder, spans), ladder.official(record.time - 1).intensity)
-        return self._books.with_grid_terms(row, [terms])
+        row = self._books.with_grid_terms(record.values, [terms])
+        return record if row == record.values else Record(record.series, record.time, row, record.texts)
+
+    def late_row(self, record: Record) -> bytes:
+        """Return a row of late energy as corrected, with the price of the record."""
+        layout, corrections = self._books.layout, self._books.corrections
+        if record.series == layout.totals:
+            return corrections.late(hour_before(record.time), record.values)
+        slot = Span(layout.slot_begin(record.time), record.time)
+        return corrections.late(slot, record.values, late_price.spans_of(record.texts[0]))
 
     def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
         if not self._since < time <= self._until and published is not None:

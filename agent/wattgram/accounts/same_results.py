@@ -12,6 +12,7 @@ from math import isclose, isnan
 
 from wattgram.base.record import Record
 
+from .stated_terms import DIGEST_TEXTS
 from .uncertainty import UNCERTAINTY_FIELDS
 
 NEARLY = 1e-6
@@ -22,8 +23,11 @@ NEARLY_NOTHING = 1e-6
 
 
 def same_record(record: Record, published: Record) -> bool:
-    """Return whether both records are equal, except for their revision."""
-    if record.texts != published.texts:
+    """Return whether both records are equal, except for their revision and the digests of their terms.
+
+    Terms that change no number make no revision: a record keeps the digests of the terms of its publication.
+    """
+    if record.texts != published.texts and _texts(record) != _texts(published):
         return False
     if record.values[:-8] == published.values[:-8]:
         return True
@@ -58,6 +62,11 @@ def same_state(state: bytes, other: bytes) -> bool:
         )
     except (AttributeError, KeyError, TypeError, ValueError):
         return False
+
+
+def _texts(record: Record) -> dict[str, str]:
+    pairs = zip(record.series.texts, record.texts, strict=True)
+    return {name: text for name, text in pairs if name not in DIGEST_TEXTS}
 
 
 def _same_numbers(text: str, other: str) -> bool:

@@ -33,8 +33,7 @@ def site_accounts(
     time: UTC ns; it only selects the year of the residual mix. changes: relative changes of the factors of channels.
     """
     certificates = config.grid.certificates
-    incomers = [device for device in channels if device.role == "grid"]
-    rated_powers = [device.rated_power for device in incomers]
+    rated_power, register_step = smallest_load(channels)
     return Accounts(
         [device.role for device in channels],
         [
@@ -45,16 +44,32 @@ def site_accounts(
         residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
         windows=len(WINDOWS),
         columns=columns,
-        groups=[device.group or ("transport" if device.role == "ev" else "") for device in channels],
+        groups=groups_of(channels),
         terminals=terminals,
-        rated_power=sum(power for power in rated_powers if power) if all(rated_powers) else 0.0,
-        register_step=max((counter_step(device.device, device.role) for device in incomers), default=0.0),
+        rated_power=rated_power,
+        register_step=register_step,
         certificate_factor=certificates.factor if certificates else 0.0,
         hour=WINDOWS.index("1h"),
         busbars=parts.busbars,
         pools=parts.pool_indices,
         batteries=pools_of(parts),
     )
+
+
+def groups_of(channels: Sequence[DeviceConfig]) -> list[str]:
+    """Return the group of each channel, "" for none; chargers of vehicles are transport by default."""
+    return [device.group or ("transport" if device.role == "ev" else "") for device in channels]
+
+
+def smallest_load(channels: Sequence[DeviceConfig]) -> tuple[float, float]:
+    """Return rated power (W) and coarsest counter step (Wh) of the incomers, for the load that has an intensity.
+
+    The power is 0 if the power of an incomer is unknown (METHOD 4.5).
+    """
+    incomers = [device for device in channels if device.role == "grid"]
+    powers = [device.rated_power for device in incomers]
+    rated_power = sum(power for power in powers if power) if all(powers) else 0.0
+    return float(rated_power), max((counter_step(device.device, device.role) for device in incomers), default=0.0)
 
 
 def pools_of(parts: AccountParts) -> list[battery_pool.Pool]:

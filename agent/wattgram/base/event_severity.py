@@ -14,6 +14,7 @@ Severity = Literal["info", "warning", "alarm"]
 
 SEVERITIES: Mapping[str, Severity] = MappingProxyType(
     {
+        "configuration changed": "info",
         "device lost": "alarm",
         "device frozen": "alarm",
         "device back": "info",
@@ -55,6 +56,8 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "load known": "info",
         "gap settled": "info",
         "gap older than history": "warning",
+        "grid sources silent": "warning",
+        "grid sources back": "info",
         "results revised": "info",
         "entry line crossed": "warning",
         "accounts began anew": "warning",

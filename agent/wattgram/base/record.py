@@ -20,17 +20,24 @@ Kind = Literal[
     "checkpoint",
     "signal",
     "day",
+    "configuration",
     "withheld",
 ]
 
-INTERNAL = frozenset(("instant", "late", "checkpoint", "signal", "day", "withheld"))
-"""Kinds that no sink gets: the input of the accounts, so that a replay can compute results again, and the day book."""
+INTERNAL_KINDS: tuple[Kind, ...] = ("instant", "late", "signal", "day", "checkpoint", "configuration", "withheld")
+"""Kinds that no sink gets: the input of the accounts, so that a replay can compute results again, the day book, and the
+terms of the results."""
+
+INTERNAL = frozenset(INTERNAL_KINDS)
 
 SEALED_KINDS: tuple[Kind, ...] = ("device", "emission", "event", "gateway", "goal")
 """Kinds whose records are sealed in the log."""
 
 KINDS: tuple[Kind, ...] = (*SEALED_KINDS, "seal")
 """Kinds that the sinks get."""
+
+STORED_KINDS: tuple[Kind, ...] = (*KINDS, *INTERNAL_KINDS)
+"""All kinds, those of the sinks first."""
 
 WINDOWS = ("15m", "1h", "1d", "1mo")
 """Windows of `emission` records in addition to the tick, shortest first."""
@@ -67,8 +74,10 @@ class Series:
 
     @property
     def lasting(self) -> bool:
-        """Whether records stay beyond the age limit of the history: days and months, from which years are computed."""
-        return self.kind == "day" or (self.kind == "emission" and not _LASTING_TAGS.isdisjoint(self.tags))
+        """Whether records stay beyond the age limit of the history: days, months, and the terms of their results."""
+        return self.kind in ("day", "configuration") or (
+            self.kind == "emission" and not _LASTING_TAGS.isdisjoint(self.tags)
+        )
 
     @property
     def single(self) -> bool:
@@ -97,7 +106,7 @@ class Record:
         """
         if self.series.kind == "emission":
             return ("window", "tick") not in self.series.tags or self.values[-8:] != bytes(8)
-        return self.series.kind in ("checkpoint", "late", "signal", "day")
+        return self.series.kind in ("checkpoint", "late", "signal", "day", "configuration")
 
     def numbers(self) -> tuple[float, ...]:
         """Return the values as floats, NaN where absent."""

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from math import isfinite, nan
@@ -24,6 +25,9 @@ EARLIEST, LATEST = (
 
 SPREADSHEET = "%Y/%m/%d %H:%M"
 """Format of a time in a Chinese CSV file from Excel, `2026/6/1 8:00`."""
+
+HOUR_24 = re.compile(r"[T ]24(:|$)")
+"""Hour 24 in a time, which files have that name periods by their end."""
 
 QUOTED = 60
 """Most characters of input that a message quotes."""
@@ -104,6 +108,11 @@ def number(value: object, what: str) -> float:
 def written(value: object, what: str) -> datetime:
     """Parse a time: RFC 3339, `2026-06-01 08:00` or `2026/6/1 8:00`. The result has an offset if the text has one."""
     text = value.strip() if isinstance(value, str) else ""
+    if HOUR_24.search(text):  # Python 3.13 reads it as the next day, earlier ones do not
+        raise ValueError(
+            f"{what}: found {quoted(value)}; expected 00:00 to 23:59, the start of the period; with 24:00 a file names "
+            "the end of each period"
+        )
     for read in (datetime.fromisoformat, _spreadsheet):
         try:
             time = read(text)

@@ -64,6 +64,10 @@ COMMANDS: Mapping[str, CommandEntry] = {
         "wattgram.commands.replay",
         "compute results again from stored readings, with current factors and late grid values",
     ),
+    "explain": CommandEntry(
+        "wattgram.commands.explain_result",
+        "print how one result was computed, from the registers to the number, with arithmetic for a calculator",
+    ),
     "correct": CommandEntry(
         "wattgram.commands.correct",
         "correct wrong values of the past, such as a wrong CT ratio, after showing what changes",

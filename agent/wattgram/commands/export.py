@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wattgram import __version__
 from wattgram.base.clock import Clock
-from wattgram.base.record import ALL_WINDOWS, KINDS
+from wattgram.base.record import ALL_WINDOWS, STORED_KINDS
 from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
 from wattgram.delivery.configuration import load
@@ -27,7 +27,7 @@ FORMATS = ("csv", "parquet", "lp")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add -c, --from, --to, --format, --kind, --device, --window and --output."""
+    """Add -c, --from, --to, --format, --kind, --device, --window, --all and --output."""
     add_config(parser)
     add_period_ends(parser)
     parser.add_argument(
@@ -39,10 +39,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--kind",
-        type=several(KINDS),
+        type=several(STORED_KINDS),
         action="extend",
         default=[],
-        metavar=",".join(KINDS),
+        metavar=",".join(STORED_KINDS),
         help="kinds of record (default: device and emission, or the kinds that --device and --window select)",
     )
     parser.add_argument(
@@ -60,6 +60,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar=",".join(ALL_WINDOWS),
         help="only results of these windows",
+    )
+    parser.add_argument(
+        "--all", action="store_true", help="all stored revisions of each record (default: the valid one alone)"
     )
     parser.add_argument("--output", type=Path, metavar="FILE", help="default: standard output")
 
@@ -79,7 +82,9 @@ def run(options: argparse.Namespace) -> int:
         bar.step(rfc3339(time)[:16], min(100, 100 * (time - first) // max(1, end - first)) - bar.done)
 
     try:
-        selection = history_export.ExportSelection.of(options.kind, options.device, options.window)
+        selection = history_export.ExportSelection.of(
+            options.kind, options.device, options.window, revisions=options.all
+        )
         count = history_export.export(config, selection, since, until, form, lambda: output(options.output), progress)
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -29,6 +29,7 @@ from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.file_source import FileSource
 from wattgram.site import replay_request
 from wattgram.site.applied_corrections import CORRECTIONS, applied, first_change, stored_corrections, stored_text
+from wattgram.site.configuration_watch import ConfigurationWatch
 from wattgram.site.stored_replay import replayed
 from wattgram.site.stored_state import STATE
 from wattgram.store.history import History
@@ -166,6 +167,10 @@ async def _in_process(
     ladder = await stored_ladder(config, clock)
     state = await spool.state(STATE)
     books = Books(config, ladder, clock.time(), era_of(state) if state else 0)
+    watch = ConfigurationWatch(config.site.name, spool, books.stated)
+    await watch.restore()
+    for record in watch.unrecorded(clock.time()):
+        spool.append(record)
 
     async def append(records: Sequence[Record]) -> None:
         for record in records:

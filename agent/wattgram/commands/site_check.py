@@ -19,7 +19,8 @@ from wattgram.acquisition.poll import slow_of
 from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
 from wattgram.config.load import Config
-from wattgram.grid.sources.source_settings import PeriodicSettings
+from wattgram.grid.mix import Factors
+from wattgram.grid.sources.source_settings import CheckedSettings, NationalSettings, PeriodicSettings
 
 from .live_twins import double_entries
 from .wiring_tree import hybrid_notes, wiring_lines
@@ -108,6 +109,7 @@ def check_plan(config: Config) -> CheckReport:
         "unit of the meter), or name the meter as fuel_meter of its genset or CHP"
         for name in unknown_fuels(config.devices)
     ]
+    _check_sources(config, report)
     report.notes += _tick_notes(config)
     report.notes += [_tolerance(device) for device in config.devices if device.tolerate]
     report.notes += [
@@ -127,6 +129,22 @@ def check_plan(config: Config) -> CheckReport:
     if not any(device.role == "grid" for device in config.devices):
         report.notes.append("no device has the role grid: the balance assumes a site without import and export")
     return report
+
+
+def _check_sources(config: Config, report: CheckReport) -> None:
+    """Add the findings and notes about the rows of each file source, and about sources of another country."""
+    for source in config.grid.sources:
+        nation = source.settings.nation if isinstance(source.settings, NationalSettings) else ""
+        if nation and config.grid.factor is None and nation != config.grid.zone.partition("-")[0]:
+            report.notes.append(
+                f"{source.name}: the grid of {nation}, and grid.zone is {config.grid.zone}, whose factor serves while "
+                f"the source is silent; set zone to one of {nation}, or factor_g_per_kwh"
+            )
+        if isinstance(source.settings, CheckedSettings):
+            factors = Factors.shipped(source.factors, config.grid.basis)
+            findings, notes = source.settings.check(factors)
+            report.findings += [f"{source.name}: {text}" for text in findings]
+            report.notes += [f"{source.name}: {text}" for text in notes]
 
 
 def _tick_notes(config: Config) -> list[str]:

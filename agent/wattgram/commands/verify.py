@@ -129,7 +129,7 @@ def _table(result: VerificationResult) -> str:
     for name, notes in result.timed_notes.items():
         shown = [note for note in notes if NEWLY_SET not in note.text]
         more = len(notes) - len(shown)
-        if more <= SHOWN_SETTINGS:
+        if name != "configuration" or more <= SHOWN_SETTINGS:
             shown, more = notes, 0
         lines += [f"{name:<22}{rfc3339(note.time * MS)[:16]} {note.text}" for note in shown]
         lines += [f"{name:<22}{more} settings that were not set before; see --format json"] if more else []

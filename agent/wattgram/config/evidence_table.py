@@ -31,6 +31,8 @@ def read(table: Table, directory: Path) -> EvidenceConfig:
 
 def _key_file(directory: Path) -> toml_table.Parser:
     def parser(value: object) -> Path:
+        if isinstance(value, str):
+            raise ValueError('found a secret in the file, or its name; allowed: { file = "PATH" }')
         if not isinstance(value, dict) or value.keys() != {"file"}:
             raise ValueError(f'found {value!r}; allowed: {{ file = "PATH" }}')
         return Path(os.environ.get("CREDENTIALS_DIRECTORY") or directory) / toml_table.text(value["file"])

@@ -52,7 +52,9 @@ class Health:
         self._clock = clock
         self.spool_error = ""
         config = site.config
-        self._history = PageHistory(spool.path, config.site.name, config.site.tick, config.site.timezone)
+        self._history = PageHistory(
+            spool.path, config.site.name, config.site.tick, config.site.timezone, config.corrections
+        )
         self._reading = asyncio.Lock()
         names = tuple(self._measured())
         self._series = Series("gateway", (("site", site.config.site.name),), names)

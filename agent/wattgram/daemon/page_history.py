@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from wattgram.base.clock import NS
 from wattgram.base.period import window_start
 from wattgram.base.record import Record, Series
+from wattgram.config.correction_table import CorrectionConfig, named
 from wattgram.store.history import History
 
 MOST_PAGE_ROWS = 1500
@@ -47,10 +48,13 @@ def resolution(seconds: float, tick: float) -> str:
 
 
 class PageHistory:
-    """The stored emission of a site. tick: s."""
+    """The stored emission of a site. tick: s. corrections: of the past."""
 
-    def __init__(self, folder: Path, site: str, tick: float, zone: ZoneInfo) -> None:
+    def __init__(
+        self, folder: Path, site: str, tick: float, zone: ZoneInfo, corrections: Sequence[CorrectionConfig] = ()
+    ) -> None:
         self._folder, self._site, self._tick, self._zone = folder, site, tick, zone
+        self._corrections = corrections
 
     def read(self, since: int, until: int) -> dict[str, Any]:
         """Return columns from `since` to before `until`, UTC ns: `time` in s, None for an undefined value.
@@ -72,6 +76,7 @@ class PageHistory:
             "step": step,
             "since": since / NS,
             "until": until / NS,
+            "correction": named(self._corrections, since, until),
             "time": [row[0] for row in found],
             **{name: [_finite(row[index]) for row in found] for index, name in enumerate(PAGE_COLUMNS, 1)},
         }

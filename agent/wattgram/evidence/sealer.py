@@ -46,7 +46,7 @@ SEAL_STEP = 600.0
 MOST_SEALS = 100
 """Stored seals whose signatures are checked when the log is opened, the latest."""
 
-CORRECTIONS = "correction"
+CORRECTION_SETTINGS = "correction"
 """First word of the names of settings that correct the past: changes of them also get an entry `correction`."""
 
 
@@ -122,7 +122,7 @@ class LogKeeper:
         settings, digests = settings_by_name(self._config), configuration_digests(self._config)
         changes = changes_by_name(keeper.state.configuration, settings)
         keeper.add("config", quarter, [digests, *changes])
-        keeper.add("correction", quarter, [row for row in changes if row["name"].startswith(CORRECTIONS)])
+        keeper.add("correction", quarter, [row for row in changes if row["name"].startswith(CORRECTION_SETTINGS)])
         return settings, digests
 
 
@@ -172,8 +172,9 @@ class Sealer:
         if now_open == self._open or not self._has_time():
             return
         self.pulse.within(SEAL_STEP)
-        if self._open is None and self._broker is not None:
-            self._keeper.note_published(await retained_checkpoint(self._broker, self._site))
+        if self._broker is not None:
+            broker, self._broker = self._broker, None  # once
+            self._keeper.note_published(await retained_checkpoint(broker, self._site))
         with suppress(SpoolError):  # the task of the spool reports the error; the next look tries again
             await self._spool.sync()
             await self._seal(now, now_open)
@@ -184,6 +185,10 @@ class Sealer:
             seal = await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except (OSError, HistoryError, ValueError) as error:
             self._note_failure(str(error))
+            return
+        except Exception as error:  # a seal must not end the daemon
+            log.exception("seal")
+            self._note_failure(f"internal error, {type(error).__name__}: {error}")
             return
         self._open, self.latest = now_open, seal
         if self._failed:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
 from wattgram_drivers.quantity import QUANTITIES
 
-from wattgram.base.record import KINDS, Kind, Record, Series
+from wattgram.base.record import STORED_KINDS, Kind, Record, Series
 
-TAGS = ("site", "device", "role", "driver", "window", "goal")
+TAGS = ("site", "device", "role", "driver", "window", "goal", "feed", "roles", "columns", "slot", "era")
 """Tags in the order of their columns. All other tags follow."""
 
 COLUMN_UNITS = {
@@ -34,6 +34,43 @@ COLUMN_UNITS = {
 
 ENDINGS = {"_power": "W", "_energy": "Wh", "_intensity": "g/kWh", "_emission": "g"}
 
+ROW_UNITS = {"seconds": "s", "certificates": "Wh", "captured_mass": "kg", "burnt": "g", "biogenic": "g", "heat": "Wh"}
+ROW_ENDINGS = {
+    " power": "W",
+    " energy": "Wh",
+    " energy against": "Wh",
+    " carbon rate": "g/h",
+    " carbon": "g",
+    "_intensity": "g/kWh",
+}
+"""Units of the numbers of `instant`, `late` and `withheld` records, by name and by ending."""
+
+DAY_UNITS = {
+    "energy": "Wh",
+    "against": "Wh",
+    "seconds": "s",
+    "reactive": "varh",
+    "reactive_beside": "Wh",
+    "reactive_seconds": "s",
+    "supplied": "s",
+    "observed": "s",
+    "temperature": "degC s",
+    "temperature_seconds": "s",
+    "overlap": "Wh",
+    "peak": "W",
+    "peak_time": "ns",
+    "import_peak": "W",
+    "night": "W",
+}
+SIGNAL_UNITS = {"intensity": "g/kWh", "raw": "g/kWh"}
+
+_UNITS: Mapping[str, tuple[Mapping[str, str], Mapping[str, str]]] = {
+    **dict.fromkeys(("emission", "gateway"), (COLUMN_UNITS, ENDINGS)),
+    **dict.fromkeys(("instant", "late", "withheld"), (ROW_UNITS, ROW_ENDINGS)),
+    "day": (DAY_UNITS, {}),
+    "signal": (SIGNAL_UNITS, {}),
+}
+
 Cell = str | int | float | None
 """Content of a cell; None if the record has no value."""
 
@@ -52,10 +89,9 @@ def unit(kind: Kind, field: str) -> str:
     if kind == "device":
         found = QUANTITIES[field].unit if field in QUANTITIES else ""
         return "" if found == "1" else found
-    if kind not in ("emission", "gateway"):
-        return ""
+    named, endings = _UNITS.get(kind, ({}, {}))
     field = field.removesuffix("_uncertainty")  # it has the unit of its field
-    return COLUMN_UNITS.get(field) or next((unit for ending, unit in ENDINGS.items() if field.endswith(ending)), "")
+    return named.get(field) or next((unit for ending, unit in endings.items() if field.endswith(ending)), "")
 
 
 def columns(series: Iterable[Series]) -> tuple[Column, ...]:
@@ -64,11 +100,12 @@ def columns(series: Iterable[Series]) -> tuple[Column, ...]:
     Quantities have the order of the vocabulary, other numbers the order of their records. The order of `series` does
     not matter.
     """
-    listed = sorted(series, key=lambda layout: (KINDS.index(layout.kind), layout.tags, layout.fields, layout.texts))
+    order = {kind: place for place, kind in enumerate(STORED_KINDS)}
+    listed = sorted(series, key=lambda layout: (order[layout.kind], layout.tags, layout.fields, layout.texts))
     tags = {name: None for layout in listed for name, _ in layout.tags}
     texts = {name: None for layout in listed for name in layout.texts}
     units: dict[str, str] = {}
-    for kind in KINDS:
+    for kind in STORED_KINDS:
         fields = {name: None for layout in listed if layout.kind == kind for name in layout.fields}
         for name in sorted(fields, key=_place) if kind == "device" else fields:
             units.setdefault(name, unit(kind, name))

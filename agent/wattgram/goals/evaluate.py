@@ -15,6 +15,7 @@ from wattgram.store.history import History
 
 from .calendar import Calendar
 from .distance import DISTANCE, distance
+from .indicator_uncertainty import uncertainty
 from .indicators import INDICATORS
 from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
 from .stored_days import stored_days
@@ -137,7 +138,12 @@ class _Site:
         evaluations.setdefault(now.as_of, now)
         # The current day counts only while fewer than two completed days are evaluated.
         on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
-        why = _why(card, now, on=on)
+        if card.uncertainty is None:
+            unsure = uncertainty(indicator, stretch, self._facility(stretch.as_of), card.value)
+            card = replace(card, uncertainty=unsure)
+        why = _why(now, on=on)
+        if card.within_uncertainty:
+            why += "; within its uncertainty of the target"
         return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
 
     def _facility(self, as_of: int) -> Facility:
@@ -158,17 +164,8 @@ class _Site:
         )
 
 
-def _why(card: GoalOutcome, now: Evaluation, *, on: bool) -> str:
-    """Return the reason of the state, the present result if it differs, and whether the measurement can tell."""
-    reason = _result(now, on=on)
-    if card.uncertainty is not None and abs(now.value - now.path) <= card.uncertainty:
-        unit = "" if card.claim.unit in ("", "1") else f" {card.claim.unit}"
-        reason += f"; the value is within its uncertainty of {card.uncertainty:.3g}{unit} of the path"
-    return reason
-
-
-def _result(now: Evaluation, *, on: bool) -> str:
-    """Return the reason of the state."""
+def _why(now: Evaluation, *, on: bool) -> str:
+    """Return the reason of the state, and the present result if it differs."""
     if now.good == on:
         return "on the path, within 2 %, or better" if on else "more than 2 % worse than the path"
     if on:

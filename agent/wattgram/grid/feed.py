@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from math import isnan
 
 from wattgram.base.clock import Clock
 
 from .course import SignalCourse
-from .signal import FORECAST, NS, SUPPLIED, Signal, possible
+from .signal import FORECAST, MEASURED, NS, SUPPLIED, Signal, possible
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,12 @@ MOST_REASONS = 5
 
 AHEAD = 900 * NS
 """Longest time by which a measured value may start ahead of the clock, ns."""
+
+STORED_AHEAD = 3600 * NS
+"""Time before its start at which a forecast is stored, ns: services revise a day of forecasts at each poll."""
+
+SHARES_REMEMBERED = 7 * 86_400 * NS
+"""Time for which the share of a fuel shows that a later mix lacks the fuel, ns."""
 
 Span = tuple[int, int]
 """Start, and the end that is not included, UTC ns."""
@@ -78,6 +85,8 @@ class Feed:
         self._logged: set[str] = set()
         # A put adds `most` signals and withdraws 2 x `most`; without a query the queue must not grow.
         self._unstored: deque[Signal] = deque(maxlen=4 * most)
+        # Forecasts that are too far ahead to be stored, by their start.
+        self._ahead: dict[int, Signal] = {}
         self._span: Span | None = None
 
     def at(self, time: int) -> Signal | None:
@@ -104,6 +113,8 @@ class Feed:
             raise ValueError(f"found {len(signals)} values; at most {self._most} are kept")
         now = self._clock.time()
         good = [signal for signal in signals if possible(signal.intensity) and _is_timely(signal, now + AHEAD)]
+        if good and (wrong := sum(not possible(signal.intensity) for signal in signals)):
+            remark = "; ".join(filter(None, (remark, f"{wrong} impossible values not used; expected 0 to 2000 g/kWh")))
         if not good:
             raise ValueError("found no value that is possible and not ahead of time" if signals else "found no value")
         # With the same edition the previous process had the same answers.
@@ -115,13 +126,45 @@ class Feed:
             self._note_change(max(since, min(begins)), now + 1, now)
         if self._failed:
             log.info("grid source %s is available again", self.name)
+        if remark and (remark != self.detail or self._failed):
+            log.warning("grid source %s: %s", self.name, remark)
         self._received, self._failed, self.detail, self.mark = True, False, remark, mark
         self._logged.clear()
-        if remark:
-            log.warning("grid source %s: %s", self.name, remark)
+
+    def newest(self, time: int) -> int | None:
+        """Return the start of the newest signal up to `time` that is no forecast, UTC ns; None without one."""
+        return max((signal.valid_from for signal in self._actual if signal.valid_from <= time), default=None)
+
+    def with_settled(self, signals: Sequence[Signal], time: int) -> list[Signal]:
+        """Return signals to put, with the known measured ones in place of those that start before `time`, UTC ns.
+
+        A put of the result neither changes nor withdraws a measured signal from before `time`.
+        """
+        fresh = {signal.valid_from: signal for signal in signals if signal.tier != FORECAST}
+        begin, end = min(fresh, default=time), min(max(fresh, default=time), time - 1)
+        settled = {
+            signal.valid_from: signal
+            for signal in self._actual
+            if signal.tier == MEASURED and begin <= signal.valid_from <= end
+        }
+        return [*(fresh | settled).values(), *(signal for signal in signals if signal.tier == FORECAST)]
+
+    def largest_shares(self, time: int) -> dict[str, float]:
+        """Return the largest share of each fuel in the signals of the week before `time`, forecasts left out."""
+        largest: dict[str, float] = {}
+        for signal in self._actual:
+            if signal.shares and signal.valid_from >= time - SHARES_REMEMBERED:
+                for fuel, share in signal.shares.items():
+                    largest[fuel] = max(share, largest.get(fuel, 0.0))
+        return largest
 
     def changes(self) -> SignalChanges:
-        """Return the changes since the last call; repeated signals and discarded signals are not changes."""
+        """Return the changes since the last call; repeated signals and discarded signals are not changes.
+
+        The signals leave out forecasts that start more than an hour from now, until their time comes.
+        """
+        latest = self._clock.time() + STORED_AHEAD
+        self._unstored.extend(self._ahead.pop(begin) for begin in sorted(self._ahead) if begin <= latest)
         found = SignalChanges(tuple(self._unstored), self._span)
         self._unstored.clear()
         self._span = None
@@ -160,7 +203,19 @@ class Feed:
                 begin = self._actual.until(begin)  # a measured signal hides a forecast
             self._note_change(begin, change.until, now)
         if not self._keeps:
-            self._unstored.extend(change.signal for change in (*actual, *forecast))
+            self._unstored.extend(change.signal for change in actual)
+            for change in forecast:
+                self._store_forecast(change.signal, now)
+
+    def _store_forecast(self, signal: Signal, now: int) -> None:
+        """Note a new or withdrawn forecast for `changes`; the last one of a start counts."""
+        self._ahead.pop(signal.valid_from, None)
+        if signal.valid_from <= now + STORED_AHEAD:
+            self._unstored.append(signal)
+        elif not isnan(signal.intensity):
+            self._ahead[signal.valid_from] = signal
+            if len(self._ahead) > self._most:
+                del self._ahead[max(self._ahead)]
 
     def _note_change(self, begin: int, end: int, now: int) -> None:
         """Extend the span of changed answers by `begin` to before `end`; answers after `now` were not given yet."""

@@ -45,6 +45,11 @@ class Ladder:
                 return signal
         return anchor
 
+    def serving(self, time: int) -> Feed | None:
+        """Return the source that serves at a time, UTC ns; None while the official factor does."""
+        anchor = self._anchor(time)
+        return next((feed for feed in self.feeds if _levelled_signal(feed, time, anchor) is not None), None)
+
     def until(self, time: int) -> int:
         """Return the first time after `time`, UTC ns, at which the answer of `at` may change, by the signals of now."""
         anchor = self._anchor(time)

@@ -104,6 +104,17 @@ class FactorTable:
         nation = zone.split("-", maxsplit=1)[0]
         return _newest(self._family(nation, (RESIDUAL,)), nation, _year(time)).intensity
 
+    def stated(self, zone: str, basis: str) -> dict[str, dict[str, float]]:
+        """Return the rows that can serve a zone, by zone and year: official factors, clean shares, residual mix."""
+        nation = zone.split("-", maxsplit=1)[0]
+        rows = self._family(zone, FAMILIES[basis]) or self._family(nation, FAMILIES[basis])
+        shares = {(row.zone, row.year): self._clean.get((row.zone, row.year)) for row in rows}
+        return {
+            "official": {f"{row.zone} {row.year} {row.kind}": row.intensity for row in rows},
+            "clean_share": {f"{place} {year}": share for (place, year), share in shares.items() if share is not None},
+            "residual": {f"{row.zone} {row.year}": row.intensity for row in self._family(nation, (RESIDUAL,))},
+        }
+
     def residual_year(self, zone: str, time: int) -> int:
         """Return the year of the residual mix of `residual`."""
         nation = zone.split("-", maxsplit=1)[0]

@@ -119,7 +119,11 @@ class _Metering:
         found = self._of_days(first, last, names)
         for begin, end in parts:
             found = found.plus(self._of_quarters(begin, end))
-        return found
+        if len(self.incomers) > 1:
+            return found
+        # A day that is corrected in part is known by its quarters alone, and so is a balance that was withheld.
+        by_quarters = self._of_quarters(invoice.since, invoice.until)
+        return by_quarters if by_quarters.seconds > found.seconds else found
 
     def _of_days(self, first: int, last: int, names: Sequence[str]) -> MeteredPeriod:
         days: dict[int, dict[str, Mapping[str, float]]] = {}

@@ -14,11 +14,13 @@ from typing import BinaryIO
 from wattgram.base.encoders import LineProtocol
 from wattgram.base.errors import HistoryError
 from wattgram.base.period import local_day
-from wattgram.base.record import KINDS, Kind, Record, Series
+from wattgram.base.record import STORED_KINDS, Kind, Record, Series
 from wattgram.base.toml_table import nearest
 from wattgram.config.load import Config
 from wattgram.formats.export_columns import Column, columns
 from wattgram.store.history import MAX_TIME, DeliveredRecords, History
+
+from .exported_names import ExportedNames
 
 Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 """Writer of records in one format; returns the number of records that the format cannot represent."""
@@ -26,20 +28,26 @@ Form = Callable[[BinaryIO, Iterator[Record], Sequence[Column]], int]
 PROGRESS_RECORDS = 1000
 """Records between two calls of `progress`."""
 
-KINDS_WITH_TAG: dict[str, tuple[Kind, ...]] = {"device": ("device", "event"), "window": ("emission",)}
+KINDS_WITH_TAG: dict[str, tuple[Kind, ...]] = {"device": ("device", "event", "day"), "window": ("emission",)}
 """Kinds of records that can be selected by a tag."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportSelection:
-    """Selection of records by kind, and by device or window for kinds that have such a tag. Empty: no restriction."""
+    """Selection of records by kind, and by device or window for kinds that have such a tag. Empty: no restriction.
+
+    revisions: all stored records of a key, not the valid one alone.
+    """
 
     kinds: tuple[Kind, ...]
     devices: tuple[str, ...] = ()
     windows: tuple[str, ...] = ()
+    revisions: bool = False
 
     @classmethod
-    def of(cls, kinds: Sequence[str], devices: Sequence[str], windows: Sequence[str]) -> ExportSelection:
+    def of(
+        cls, kinds: Sequence[str], devices: Sequence[str], windows: Sequence[str], *, revisions: bool = False
+    ) -> ExportSelection:
         """Create a selection from command options.
 
         Without kinds it has those of the devices or windows, else readings and results. ValueError: devices or windows
@@ -52,7 +60,8 @@ class ExportSelection:
             if names and not set(KINDS_WITH_TAG[tag]) & set(kinds):
                 allowed = " or ".join(KINDS_WITH_TAG[tag])
                 raise ValueError(f"found --{tag} {names[0]} with --kind {','.join(kinds)}; allowed: with {allowed}")
-        return cls(tuple(kind for kind in KINDS if kind in kinds), tuple(devices), tuple(windows))
+        chosen = tuple(kind for kind in STORED_KINDS if kind in kinds)
+        return cls(chosen, tuple(devices), tuple(windows), revisions)
 
     def wants(self, series: Series) -> bool:
         """Return whether the selection contains the records of a series."""
@@ -91,13 +100,14 @@ def export(
     """
     start, end = since or 0, MAX_TIME if until is None else until
     history = History(config.spool.path, config.site.name)
+    opened_history = history.delivered(selection.kinds, selection.wants, revisions=selection.revisions)
     # The file is named after the history is closed, because closing can detect that the data was not consistent.
-    with ExitStack() as place, history.delivered(selection.kinds, selection.wants) as delivered:
+    with ExitStack() as place, opened_history as delivered:
         found = delivered.records(start, end)
         first = next(found, None)
         if first is None:
             raise _no_records(config, selection, history, delivered)
-        count = ExportSummary(first=first.time)
+        count, rows = ExportSummary(first=first.time), ExportedNames()
 
         def counted() -> Iterator[Record]:
             for record in chain((first,), found):
@@ -105,10 +115,10 @@ def export(
                 count.last = record.time
                 if count.records % PROGRESS_RECORDS == 1:
                     progress(count.first, record.time)
-                yield record
+                yield rows.record(record)
 
         file = place.enter_context(opened())
-        count.unwritten = form(file, counted(), columns(delivered.series(start, end)))
+        count.unwritten = form(file, counted(), columns(map(rows.series, delivered.series(start, end))))
         count.damaged = delivered.damaged
     return count
 

@@ -8,9 +8,10 @@ from typing import Any, get_args
 from wattgram_drivers.quantity import BY_KIND, QUANTITIES, Quantity
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
-from wattgram.accounts.books import EMISSION_TEXTS, EXTRA_FIELDS, WHOLE_FIELDS
+from wattgram.accounts.books import EXTRA_FIELDS, WHOLE_FIELDS
 from wattgram.accounts.correction_names import CORRECTION_TEXT
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.stated_terms import EMISSION_TEXTS
 from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.acquisition.record_quality import WORST_QUALITY_FIRST
 from wattgram.base.event_severity import Severity
@@ -40,6 +41,16 @@ TEXTS: Mapping[str, Schema] = {
     "method": {
         "enum": ["proportional", "local-first"],
         "description": "Method of sharing carbon between load and export",
+    },
+    "factor_digest": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "First digits of the SHA-256 of the emission factors in use",
+    },
+    "config_digest": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "First digits of the SHA-256 of the effective configuration without secrets",
     },
 }
 

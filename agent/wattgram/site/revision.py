@@ -23,6 +23,7 @@ from wattgram.store.spool import Spool
 
 from . import replay_request
 from .applied_corrections import CORRECTIONS, applied, first_change, stored_corrections, stored_text
+from .grid_watch import GridWatch
 from .replay_request import ReplayRequest
 from .site import Site
 from .stored_replay import instants_left_out, replay_parts
@@ -72,6 +73,7 @@ class Revision:
         self._pause_until = 0.0
         self._settle_at = 0.0
         self._late_rows = 0
+        self._watch = GridWatch(clock.monotonic())
         self._corrected: tuple[int, int] | None = None
         self._correct_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="replay")
@@ -122,7 +124,7 @@ class Revision:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
     def check_sources(self) -> None:
-        """Store new values of the sources and note the period of late values."""
+        """Store new values of the sources, note the period of late values, and report whether a source serves."""
         changes = self._site.grid.changes()
         for name, values in changes.signals.items():
             for record in remembered.records_of(self._site.config.site.name, name, values):
@@ -135,6 +137,8 @@ class Revision:
                 self._span = min(begin, old[0]), max(end, old[1])
                 self._changed_at = time.monotonic()
             self._store_state()
+        if (event := self._watch.check(self._site.grid, self._clock.time(), self._clock.monotonic())) is not None:
+            self._site.event("", *event)
 
     async def revise(
         self,

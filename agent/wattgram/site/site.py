@@ -24,6 +24,7 @@ from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, ClockStatus
 from wattgram.timekeeping.timekeeper import Timekeeper
 from wattgram.timekeeping.wall_clock import EARLIEST
 
+from .configuration_watch import ConfigurationWatch
 from .device_presence import DevicePresence
 from .device_readings import DatedReading, LearnedJudgements
 from .events import SiteEvents
@@ -76,6 +77,7 @@ class Site:
                 JUDGED: LearnedJudgements(self.sources),
             },
         )
+        self._configuration = ConfigurationWatch(config.site.name, spool, books.stated)
         self._ticker = Ticker(config.site.tick, self.instants, clock, self.timekeeper, self._readings.waiting)
         self.pulse, self.settlement = self._ticker.pulse, self._flows.settlement
 
@@ -100,6 +102,7 @@ class Site:
         if self.last is not None:
             self.timekeeper.note_last_published(self.last)
         self.publication.report(of_device("", [*pieces, *times, *await self._readings.restore()]))
+        self.publication.report(await self._configuration.restore())
 
     async def run(self) -> None:
         """Compute the balance of every tick of the wall clock until cancelled, then of the ticks that are due."""
@@ -132,6 +135,7 @@ class Site:
         flows, occurrences = self._flows.advance(time, now)
         self.publication.report(occurrences)
         if flows is not None:
+            self.publication.append(*self._configuration.advance(time))
             self.publication.advance(*self._results.advance(flows))
             self.latest = self._results.latest
             self.ticks += 1

@@ -103,6 +103,9 @@ def continue_uncertainty(folder: Path, config: Config, ladder: Ladder, books: Bo
     except HistoryError as error:
         log.warning("the running windows get no uncertainty: %s", error)
         return
+    except Exception:  # an uncertainty must not keep the daemon from its start
+        log.exception("the running windows get no uncertainty")
+        return
     if replay.books.state() == books.state():
         books.uncertainty = replay.books.uncertainty
     else:

@@ -17,6 +17,7 @@ from wattgram.base.record import REPLAY_KINDS, SEALED_KINDS, Kind, Record, Serie
 from . import DATABASE_FILE, Numbered, StoreView, journal_records
 
 TICK_KINDS: tuple[Kind, ...] = ("emission",)
+DEVICE_KINDS: tuple[Kind, ...] = ("device",)
 STATES_SPAN = 7_200_000_000_000
 """Time in which a state follows an instant unless the site paused, ns: twice the time between two states."""
 
@@ -107,8 +108,12 @@ class History:
             self.damaged += view.damaged
 
     @contextlib.contextmanager
-    def delivered(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> Iterator[DeliveredRecords]:
-        """Yield the records for sinks of some kinds and the wanted series, from one view of the files.
+    def delivered(
+        self, kinds: Collection[Kind], wanted: Callable[[Series], bool], *, revisions: bool = False
+    ) -> Iterator[DeliveredRecords]:
+        """Yield the records of some kinds and the wanted series, from one view of the files.
+
+        revisions: all records of a key, as long as they are stored; otherwise the valid one alone.
 
         An exception of the block passes unchanged: it may concern another disk.
         """
@@ -120,6 +125,7 @@ class History:
                 kinds,
                 lambda series: series.kind in kinds and self._is_of_site(series, {}) and wanted(series),
                 self._naming_errors,
+                revisions=revisions,
             )
 
     @contextlib.contextmanager
@@ -132,7 +138,7 @@ class History:
     def _device_series(self) -> set[Series]:
         with self._opened() as view:
             return view.series_between(
-                lambda series: series.kind == "device" and self._is_of_site(series, {}), 0, MAX_TIME
+                DEVICE_KINDS, lambda series: series.kind == "device" and self._is_of_site(series, {}), 0, MAX_TIME
             )
 
     def _records(self, kind: Kind, tags: dict[str, str], since: int, until: int) -> Iterator[Record]:
@@ -259,7 +265,7 @@ class StoredPast:
 
 
 class DeliveredRecords:
-    """Records of some kinds, as in a database that has received all of them."""
+    """Records of some kinds, as in a database that has received all of them, or with all revisions."""
 
     def __init__(
         self,
@@ -267,12 +273,15 @@ class DeliveredRecords:
         kinds: Collection[Kind],
         wanted: Callable[[Series], bool],
         naming_errors: Callable[[], contextlib.AbstractContextManager[None]],
+        *,
+        revisions: bool = False,
     ) -> None:
-        """`naming_errors`: context that translates errors to HistoryError."""
+        """`naming_errors`: context that translates errors to HistoryError. revisions: all records of a key."""
         self._view = view
         self._naming_errors = naming_errors
         self._kinds = frozenset(kinds)
         self._wanted = wanted
+        self._valid = iter if revisions else _highest_revisions
 
     @property
     def damaged(self) -> int:
@@ -282,15 +291,16 @@ class DeliveredRecords:
     def records(self, since: int, until: int) -> Iterator[Record]:
         """Yield the records from `since` to before `until` (UTC ns), oldest first.
 
-        Of the records of one key: the highest revision, and of these the last.
+        Of the records of one key: the highest revision, and of these the last; with `revisions` all, in the order of
+        their storage.
         """
         with self._naming_errors():
-            yield from _highest_revisions(self._view.all_by_time(self._kinds, self._wanted, since, until))
+            yield from self._valid(self._view.all_by_time(self._kinds, self._wanted, since, until))
 
     def series(self, since: int, until: int) -> set[Series]:
         """Return every series with records in that time, and some with records near it."""
         with self._naming_errors():
-            return self._view.series_between(self._wanted, since, until)
+            return self._view.series_between(self._kinds, self._wanted, since, until)
 
     def time_range(self) -> tuple[int, int] | None:
         """Return the time of the first and of the last record, UTC ns; None if there is none."""

@@ -53,7 +53,7 @@ class StoreView:
         self._db = db
         self._journaled = journaled
         self._reached = rings_of(db)
-        self._rings: list[Ring] | None = None
+        self._rings: dict[str, Ring] = {}
         self._series = dict(all_series(db))
         self._shared_series = {series: series for series in self._series.values()}
         self._texts: dict[str, tuple[str, ...]] = {}
@@ -103,19 +103,21 @@ class StoreView:
     def all_by_time(
         self, kinds: Collection[Kind], wanted: Callable[[Series], bool], since: int, until: int
     ) -> Iterator[Record]:
-        """Yield the records for sinks of some kinds from `since` to before `until`, UTC ns, by time and number.
+        """Yield the records of some kinds from `since` to before `until`, UTC ns, by time and number.
 
         Only the blocks whose times overlap are in memory.
         """
-        rings = [self._ring_records_by_time(ring, kinds, wanted, since, until) for ring in self._sink_rings()]
+        rings = [self._ring_records_by_time(ring, kinds, wanted, since, until) for ring in self._rings_of(kinds)]
         return self._merged_by_time(rings, wanted, since, until)
 
-    def series_between(self, wanted: Callable[[Series], bool], since: int, until: int) -> set[Series]:
-        """Return the series of records in this period; of the rings also others of the same segments."""
+    def series_between(
+        self, kinds: Collection[Kind], wanted: Callable[[Series], bool], since: int, until: int
+    ) -> set[Series]:
+        """Return the series of records in this period; of the rings with these kinds also others of the segments."""
         found = {record.series for _, record in self._journaled if since <= record.time < until}
         numbers = self._db.execute("SELECT DISTINCT series FROM record WHERE time >= ? AND time < ?", (since, until))
         found.update(self._series[number] for (number,) in numbers if number in self._series)
-        for ring in self._sink_rings():
+        for ring in self._rings_of(kinds):
             for placed in {placed.segment.number: placed for placed in _overlapping(ring, since, until)}.values():
                 found.update(ring.series(placed))
         return {series for series in found if wanted(series)}
@@ -123,7 +125,7 @@ class StoreView:
     def extent(self, kinds: Collection[Kind], wanted: Callable[[Series], bool]) -> tuple[int, int] | None:
         """Return the first and the last time of these records, UTC ns; None if there is none."""
         times = [*(self.span(wanted) or ())]
-        for ring in self._sink_rings():
+        for ring in self._rings_of(kinds):
             blocks = list(ring.blocks(0))
             for placed in sorted(blocks, key=lambda placed: placed.head.since):
                 if times and min(times) <= placed.head.since:
@@ -200,14 +202,18 @@ class StoreView:
             self.damaged += placed.head.records
             return []
 
-    def _sink_rings(self) -> Sequence[Ring]:
-        """Return the rings for sinks, as at the first call; records missing at the end are counted."""
-        if self._rings is None:
-            self._rings = [Ring(self.folder, name, RINGS[name]) for name in SENT_RINGS]
-            for ring in self._rings:
-                ring.load(*self._reached.get(ring.name, (0, 0)))
+    def _rings_of(self, kinds: Collection[Kind]) -> Sequence[Ring]:
+        """Return the rings with some kinds, as at their first use; records missing at the end are counted."""
+        found: list[Ring] = []
+        for name, held in RINGS.items():
+            if set(held).isdisjoint(kinds):
+                continue
+            if name not in self._rings:
+                ring = self._rings[name] = Ring(self.folder, name, held)
+                ring.load(*self._reached.get(name, (0, 0)))
                 self.damaged += ring.absent
-        return self._rings
+            found.append(self._rings[name])
+        return found
 
     def _merged_by_time(
         self, sources: Iterable[Iterable[Numbered]], wanted: Callable[[Series], bool], since: int, until: int

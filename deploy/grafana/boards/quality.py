@@ -81,6 +81,12 @@ def _grown(*fields: str) -> dict[str, Query]:
     return _counted("sum", 'non_negative_difference("{}")', *fields)
 
 
+def _bounds(field: str) -> dict[str, Query]:
+    """Return the hours of a field, and the ends of its range of uncertainty."""
+    parts = {"value": "", "lower": f' - "{field}_uncertainty"', "upper": f' + "{field}_uncertainty"'}
+    return {name: Query(f'SELECT "{field}"{part} {q.emission("1h")}') for name, part in parts.items()}
+
+
 COVERED = "time >= ${__from}ms AND time <= ${__to}ms - 15m"
 """15-minute windows that end within the dashboard's period."""
 
@@ -123,6 +129,7 @@ def quality(texts: Texts) -> Dashboard:
                     p.bars(
                         texts, "unaccounted", {"unaccounted": Query(q.points("unaccounted_energy", "1h"))}, p.WATT_HOUR
                     ),
+                    p.bars(texts, "estimated", {"estimated": Query(q.points("estimated_energy", "1h"))}, p.WATT_HOUR),
                     p.states(texts, "timeline", Query(timeline, alias="$tag_device", interval=MINUTE), mapping),
                     p.rows(
                         texts,
@@ -138,6 +145,13 @@ def quality(texts: Texts) -> Dashboard:
                         p.COUNT,
                         bars=True,
                     ),
+                ],
+            ),
+            (
+                "uncertainty",
+                [
+                    p.lines(texts, "sure_intensity", _bounds("emission_intensity"), p.INTENSITY, fill=0),
+                    p.lines(texts, "sure_load", _bounds("load_energy"), p.WATT_HOUR, fill=0),
                 ],
             ),
             (

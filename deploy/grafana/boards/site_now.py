@@ -14,6 +14,19 @@ from .texts import Texts
 HELD = "1m"
 """Least distance of points in curves of ticks: with ticks of up to a minute, no point is empty."""
 
+CARBON_FLOWS = {
+    "import": "grid_import",
+    "pv": "pv",
+    "generation": "generation",
+    "discharge": "battery_discharge",
+    "charge": "battery_charge",
+    "export": "grid_export",
+    "unaccounted": "unaccounted",
+}
+"""Fields of the carbon of each flow but the load, by the key of their text (METHOD-SITE 12)."""
+
+STOCK = Query(q.points("battery_stock_emission", "15m", scale=q.KILO), interval="15m")
+
 
 def _now(texts: Texts, field: str, unit: str, steps: p.Steps = p.NEUTRAL) -> stat.Panel:
     row = q.latest(f'"{field}", "coverage"', q.emission("tick", q.NOW))
@@ -46,6 +59,9 @@ def site_now(language: Texts) -> Dashboard:
     }
     scopes = {
         name: Query(q.points(name, "1h", scale=q.KILO)) for name in ("scope1", "scope2_location", "scope2_market")
+    }
+    carbon_flows = {
+        name: Query(q.points(f"{flow}_emission", "1h", scale=q.KILO)) for name, flow in CARBON_FLOWS.items()
     }
     power = q.latest('"active_power_total", "quality"', q.device(q.DEVICES, time=q.NOW), '"device", "role"')
     source = q.latest('"grid_source", "grid_tier", "grid_age", "basis", "coverage"', q.emission("tick", q.NOW))
@@ -93,6 +109,8 @@ def site_now(language: Texts) -> Dashboard:
                         fill=0,
                     ),
                     p.steps_of(texts, "scopes", scopes, p.KILOGRAM),
+                    p.steps_of(texts, "carbon", carbon_flows, p.KILOGRAM),
+                    p.lines(texts, "stock", {"stock": STOCK}, p.KILOGRAM, fill=20),
                 ],
             ),
             (

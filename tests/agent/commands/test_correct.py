@@ -14,8 +14,8 @@ from wattgram.config.load import Config
 from wattgram.delivery.configuration import load
 from wattgram.store.history import History
 
-from tests.agent.site.test_corrected_past import DAY, START, plant_of, ran
 from tests.support.command_runs import called, wattgram
+from tests.support.corrected_sites import DAY, START, plant_of, ran
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
 from tests.support.servers import wait_for
 from tests.support.topics import METER

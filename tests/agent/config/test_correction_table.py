@@ -11,41 +11,7 @@ from wattgram.config import load
 from wattgram.config.correction_table import CorrectionConfig, named, names
 from wattgram.config.load import Config
 
-SITE = """
-[site]
-name = "works"
-timezone = "Europe/Berlin"
-
-[spool]
-path = "{spool}"
-
-[[device]]
-name = "incomer"
-role = "grid"
-driver = "eastron_sdm630"
-url = "tcp://10.0.0.1"
-
-[[device]]
-name = "hall"
-role = "load"
-group = "industry"
-driver = "eastron_sdm630"
-url = "tcp://10.0.0.2"
-
-[[device]]
-name = "press"
-role = "load"
-group = "industry"
-behind = "hall"
-driver = "eastron_sdm630"
-url = "tcp://10.0.0.3"
-
-[[device]]
-name = "roof"
-role = "pv"
-driver = "sunspec"
-url = "tcp://10.0.0.5"
-"""
+from tests.support.corrected_sites import SITE
 
 CORRECTION = """
 [[correction]]

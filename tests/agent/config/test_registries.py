@@ -112,7 +112,7 @@ def test_a_mistake_in_the_keys_of_a_new_grid_source_is_reported() -> None:
     ]
     assert mistakes(SOURCE.replace("constant", "constatn")) == [
         "site.toml: grid.source[1].kind: found 'constatn', nearest: 'constant'; "
-        "allowed: file, mqtt, electricitymaps, ukgrid, energycharts, constant"
+        "allowed: file, mqtt, electricitymaps, ukgrid, energycharts, eia, entsoe, constant"
     ]
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import Record, Value
+from wattgram.config.correction_table import CorrectionConfig
 from wattgram.daemon.page_history import MOST_PAGE_ROWS, PAGE_COLUMNS, PageHistory, resolution
 from wattgram.store import block
 from wattgram.store.ring import Ring
@@ -153,3 +154,11 @@ def test_blocks_of_other_times_are_not_unpacked(tmp_path: Path, monkeypatch: pyt
 def test_without_a_spool_there_is_no_history(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match="no such directory"):
         read(tmp_path / "nowhere", START, START + NS)
+
+
+def test_corrected_time_is_named(tmp_path: Path) -> None:
+    folder = stored(tmp_path / "spool", ticks(range(10), load_power=200e3))
+    corrections = [CorrectionConfig("incomer", START + 5 * NS, START + DAY * NS, "factor", 0.75)]
+    history = PageHistory(folder, "works", 1.0, ZONE, corrections)
+    assert history.read(START, START + 10 * NS)["correction"] == "incomer x 0.75"
+    assert history.read(START, START + 5 * NS)["correction"] == ""

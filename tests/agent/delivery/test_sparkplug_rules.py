@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from pathlib import Path
 
@@ -128,6 +128,16 @@ def test_computed_values_belong_to_the_node_and_each_kind_has_its_birth_before_i
     assert current["emission/15m/emission_intensity"] == 558.1
     assert current["event/event"] == "counter reset"
     assert current["emission/emission_intensity"] is None
+
+
+def test_a_corrected_window_has_the_metrics_of_other_windows() -> None:
+    session = Session.begun()
+    other = emission(1, "15m", load_power=5.0)
+    corrected = replace(
+        other, series=replace(other.series, texts=("basis", "correction")), texts=("", "incomer x 0.75")
+    )
+    session.publish(other, corrected)
+    assert session.verbs().count("NBIRTH") == 2  # of the session, and of the window
 
 
 def test_history_is_marked_and_changes_no_current_value() -> None:

@@ -90,3 +90,38 @@ def test_a_forged_seal_at_the_broker_does_not_end_the_log(tmp_path: Path) -> Non
         assert forged != site.seals[-1].checkpoint
         broker.publish("wattgram/works/seal", json.dumps({"checkpoint": forged}), retain=True)
         assert asyncio.run(sealed_once(site.path)) == site.seals[-1].key.name
+
+
+async def events_of_failures(path: Path, key: Path) -> list[str]:
+    """Seal without a key, without a change, and with the key; return the events."""
+    async with assembled(load(path), Clock()) as parts:
+        assert parts.sealer is not None
+        await parts.sealer.look()
+        await parts.sealer.look()
+        shutil.copy(key, path.parent / "operator-key")
+        await parts.sealer.look()
+        return [f"{event.event}: {event.detail}" for event in parts.site.events.latest]
+
+
+def test_a_seal_that_fails_is_reported_once_and_done_later(tmp_path: Path) -> None:
+    other = SealedSite(tmp_path / "other")
+    other.live(0)
+    site = SealedSite(tmp_path / "site")
+    site.configure(more='[evidence]\nkey = { file = "operator-key" }')
+    failed, back, *_ = asyncio.run(events_of_failures(site.path, other.spool / "seal-key"))
+    assert failed.startswith("sealing failed: ")
+    assert failed.endswith("operator-key: missing; wattgram makes a key only in the folder of the spool")
+    assert back == "sealing goes on: 2 entries"
+
+
+def test_without_seal_there_is_no_log(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    site.configure(more="[evidence]\nseal = false")
+
+    async def parts_of_site() -> object:
+        async with assembled(load(site.path), Clock()) as parts:
+            return parts.sealer, parts.health.now()["seal"]
+
+    assert asyncio.run(parts_of_site()) == (None, None)
+    assert not (site.spool / "log").exists()
+    assert not (site.spool / "seal-key").exists()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from base64 import b64decode
 from pathlib import Path
 
 from wattgram.base.record import Record
 from wattgram.evidence.log_entry import LogEntry, quarter_text
 from wattgram.evidence.log_files import LogFiles, logs_of
-from wattgram.evidence.signed_note import SignedNote, VerifierKey, checkpoint_note
+from wattgram.evidence.merkle import included_root, leaf_hash
+from wattgram.evidence.signed_note import SignedNote, TreeHead, VerifierKey, checkpoint_note
 from wattgram.evidence.signing_keys import OLD_KEY_FILE
 from wattgram.evidence.tile_tree import TileTree
 
@@ -144,6 +146,20 @@ def test_a_digest_of_an_amendment_covers_the_whole_quarter(tmp_path: Path) -> No
     ]
     assert [row[:2] for row in ticks] == [("quarter", 15), ("amend", 15)]
     assert ticks[0][2] != ticks[1][2]
+
+
+def test_a_correction_of_the_past_is_an_entry(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    site.live(1)
+    site.configure(
+        more='[[correction]]\ndevice = "incomer"\nfrom = 2026-10-02\nto = 2026-10-22\nfactor = 0.75\n'
+        'reason = "CT ratio 80 instead of 60"\nby = "Li Wei"'
+    )
+    site.live(1)
+    correction = next(entry for entry in entries(site) if entry.kind == "correction")
+    assert {"name": "corrections.1.factor", "from": None, "to": "0.75"} in correction.records
+    ended = site.verify("--log", site.log)
+    assert "\ncorrections           2026-11-02T00:15 corrections.1.reason: not set -> CT ratio 80" in ended.out
 
 
 def test_a_month_is_sealed_when_it_has_ended(tmp_path: Path) -> None:
@@ -318,6 +334,11 @@ def test_a_proof_leads_to_the_checkpoint(tmp_path: Path) -> None:
     lines = ended.out.split("\n")
     assert lines[:2] == ["c2sp.org/tlog-proof@v1", "index 4"]
     assert ended.out.endswith(site.seals[-1].checkpoint)
+    # C2SP tlog-proof: the inclusion proof of RFC 6962, a hash a line, then the checkpoint
+    steps = [b64decode(line) for line in lines[2 : lines.index("")]]
+    head = TreeHead.of(checkpoint_note(site.seals[-1].checkpoint).text)
+    leaf = leaf_hash(entries(site)[4].encoded())
+    assert included_root(leaf, 4, head.size, steps) == head.root
     assert called("seal", "-c", str(site.path), "--proof", "99").code == 2
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import NS
-from wattgram.grid.feed import Feed, SignalChanges, distinct
+from wattgram.grid.feed import STORED_AHEAD, Feed, SignalChanges, distinct
 from wattgram.grid.signal import FOREVER, Signal
 
 from tests.support.grid_signals import Hands, signal, utc
@@ -142,10 +142,13 @@ def test_a_late_value_changes_answers_until_it_is_too_old() -> None:
 
 
 def test_a_future_value_is_reported_and_changes_no_answer_yet() -> None:
-    feed, _ = feed_and_clock()
+    feed, clock = feed_and_clock()
     feed.put([signal_at(400.0, 3, tier=3), signal_at(410.0, 5, tier=4)])
     changes = feed.changes()
-    assert (sorted(signal_values(changes)), changes.span) == ([(3.0, 400.0), (5.0, 410.0)], None)
+    assert (sorted(signal_values(changes)), changes.span) == ([(5.0, 410.0)], None)
+    clock.now += 2 * HOUR  # a forecast is stored an hour before its time
+    changes = feed.changes()
+    assert (signal_values(changes), changes.span) == ([(3.0, 400.0)], None)
 
 
 def test_a_forecast_changes_only_times_without_a_measured_value() -> None:
@@ -281,8 +284,43 @@ def test_restoring_the_changes_gives_the_same_signals(
     restored, _ = feed_and_clock(most=most)
     restored.restore(news)
     assert [*restored._actual] == [*feed._actual]
-    assert [*restored._forecast] == [*feed._forecast]
+    near = [value for value in feed._forecast if value.valid_from <= clock.now + STORED_AHEAD]
+    assert near == ([*restored._forecast] if most == 100 else [*restored._forecast][-len(near) or most :])
     assert restored.changes() == SignalChanges()
+    clock.now += 24 * HOUR  # the time of the others comes
+    restored.restore(feed.changes().signals)
+    assert [*restored._forecast] == [*feed._forecast]
+
+
+def test_a_forecast_far_ahead_is_stored_once_when_its_time_comes() -> None:
+    """A service revises 24 hours of forecasts at each poll; the spool gets each hour's last one."""
+    feed, clock = feed_and_clock()
+    stored: list[Signal] = []
+    for poll in range(24):
+        feed.put([signal_at(400.0 + poll, hour, 1, 3) for hour in range(1 + poll // 4, 25)])
+        stored += feed.changes().signals
+        clock.now += HOUR // 4
+    clock.now += 24 * HOUR
+    stored += feed.changes().signals
+    far = [value for value in stored if value.valid_from > NOON + 7 * HOUR]
+    assert [value.valid_from for value in far] == [NOON + hour * HOUR for hour in range(8, 25)]
+    assert {value.intensity for value in far} == {423.0}
+    assert len(stored) - len(far) <= 2 * 24  # at each poll the present hour and the next
+
+
+@given(PUTS, st.lists(VALUES, min_size=1, max_size=5), st.sampled_from(MOMENTS))
+def test_a_put_with_settled_signals_changes_no_measured_signal_from_before(
+    puts: list[tuple[int, list[Signal]]], signals: list[Signal], time: int
+) -> None:
+    feed, clock = feed_and_clock()
+    for pause, earlier in puts:
+        clock.now += pause * UNIT
+        with suppress(ValueError):  # all of it ahead of time
+            feed.put(earlier)
+    settled = [value for value in feed._actual if value.tier == 1 and value.valid_from < time]
+    with suppress(ValueError):  # all of it ahead of time
+        feed.put(feed.with_settled(signals, time))
+    assert [value for value in settled if value in [*feed._actual]] == settled
 
 
 @given(PUTS, st.integers(0, 20))

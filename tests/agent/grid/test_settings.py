@@ -40,18 +40,21 @@ def examples() -> dict[str, str]:
 
 
 def test_the_page_has_a_working_example_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ELECTRICITYMAPS_TOKEN", "t0ken")
+    for name in ("ELECTRICITYMAPS_TOKEN", "EIA_TOKEN", "ENTSOE_TOKEN"):
+        monkeypatch.setenv(name, "t0ken")
     kinds = list(examples())
-    assert kinds == ["file", "mqtt", "electricitymaps", "ukgrid", "energycharts"]
+    assert kinds == ["file", "mqtt", "electricitymaps", "ukgrid", "energycharts", "eia", "entsoe"]
     sources = config("\n".join(examples().values()), tmp_path).grid.sources
     assert [source.kind for source in sources] == kinds
     assert [source.name for source in sources] == [
         "file mix.csv", "mqtt plant/grid/mix", "electricitymaps CN", "ukgrid region 13", "energycharts de",
+        "eia CISO", "entsoe 10Y1001A1001A82H",
     ]  # fmt: skip
-    file, _, maps, uk, charts = (source.settings for source in sources)
+    file, _, maps, uk, charts, _, _ = (source.settings for source in sources)
     assert isinstance(file, FileSettings)
     assert (file.path, file.timezone) == (tmp_path / "mix.csv", ZoneInfo("Asia/Shanghai"))
-    assert [source.factors for source in sources] == ["china", "china", "china", "ipcc", "ipcc"]
+    assert [source.factors for source in sources] == ["china", "china", "china", "ipcc", "ipcc", "ipcc", "ipcc"]
+    assert [source.max_age for source in sources] == [7200.0] * 5 + [14400.0] * 2
     assert isinstance(maps, ElectricityMapsSettings)
     assert (maps.mix, maps.token) == (False, "t0ken")
     assert isinstance(uk, UkGridSettings)
@@ -62,7 +65,8 @@ def test_the_page_has_a_working_example_of_each_kind(tmp_path: Path, monkeypatch
 
 
 def test_the_commented_out_keys_of_the_page_are_the_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ELECTRICITYMAPS_TOKEN", "t0ken")
+    for name in ("ELECTRICITYMAPS_TOKEN", "EIA_TOKEN", "ENTSOE_TOKEN"):
+        monkeypatch.setenv(name, "t0ken")
     commented, uncommented = (
         config("\n".join(text.replace("\n# ", mark) for text in examples().values()), tmp_path)
         for mark in ("\n# ", "\n")

@@ -1,4 +1,8 @@
-"""The three sources over HTTP: answers by hand, in the forms of METHOD 3.2, from a real server."""
+"""Sources over HTTP: answers by hand, in the forms of METHOD 3.2, from a real server.
+
+The forms are those of https://carbon-intensity.github.io/api-definitions/, of https://api.energy-charts.info and of
+https://app.electricitymaps.com/developer-hub/api.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,15 @@ from wattgram.base.clock import NS
 from wattgram.grid.feed import Feed
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import Signal, possible
+from wattgram.grid.sources.eia import Eia
 from wattgram.grid.sources.electricitymaps import ElectricityMaps
 from wattgram.grid.sources.energycharts import EnergyCharts
+from wattgram.grid.sources.entsoe import Entsoe
 from wattgram.grid.sources.ukgrid import UkGrid
 from wattgram.grid.sources.web_source import REFUSED_WAIT, WebService, WebSource
 
 from tests.support.approximate import near
-from tests.support.grid_signals import Hands, answer, serving, utc
+from tests.support.grid_signals import Hands, answer, routed, serving, utc
 
 CHINA, DIRECT, LIFECYCLE = (
     Factors.shipped(name, basis)
@@ -33,7 +39,7 @@ NOW = TEN + 1800 * NS
 
 
 def polled_feed(
-    shape: Callable[[str], WebService], *answers: bytes, times: int = 1
+    shape: Callable[[str], WebService], *answers: bytes | Callable[[str], bytes], times: int = 1
 ) -> tuple[Feed, list[str], list[float]]:
     """Return the feed of a source after a number of polls, the requested paths and the pauses between polls."""
 
@@ -43,7 +49,7 @@ def polled_feed(
             feed = Feed("feed", clock)  # type: ignore[arg-type]  # a clock by hand
             source = WebSource(feed, shape(web.url), clock, random.Random(1), 900.0)  # type: ignore[arg-type]
             pauses = [await source.poll() for _ in range(times)]
-            return feed, [head.split(" ")[1] for head in web.asked], pauses
+            return feed, web.paths, pauses
 
     return asyncio.run(asyncio.wait_for(work(), 60))
 
@@ -62,6 +68,13 @@ def text(document: object) -> bytes:
     return answer(json.dumps(document).encode())
 
 
+def hourly(latest: object, history: object = (), forecast: object = ()) -> Callable[[str], bytes]:
+    """A service with these documents; an empty list for one that a test does not name."""
+    return routed(
+        latest=latest, history=history or {"zone": "CN", "history": []}, forecast=forecast or {"forecast": []}
+    )
+
+
 LATEST = {
     "zone": "CN",
     "carbonIntensity": 541,
@@ -75,8 +88,9 @@ LATEST = {
 
 
 def test_electricity_maps_gives_the_intensity_of_an_hour() -> None:
-    feed, paths, pauses = polled_feed(maps, text(LATEST))
-    assert paths == ["/carbon-intensity/latest?zone=CN&emissionFactorType=direct"]
+    feed, paths, pauses = polled_feed(maps, hourly(LATEST))
+    query = "zone=CN&emissionFactorType=direct"
+    assert paths == [f"/carbon-intensity/{mode}?{query}" for mode in ("latest", "history", "forecast")]
     signal = at(feed)
     assert (signal.intensity, signal.tier, signal.estimated, signal.basis) == (541.0, 2, True, "direct")
     assert (signal.valid_from, signal.valid_to, signal.arrived) == (TEN, TEN + 3600 * NS, NOW)
@@ -113,7 +127,7 @@ def test_electricity_maps_version_3_gives_the_mix() -> None:
     shape = {"zone": "CN", "datetime": "2026-06-01T10:00:00Z", "isEstimated": False, "estimationMethod": None}
     document = shape | {"powerConsumptionBreakdown": BREAKDOWN, "powerConsumptionTotal": 1000}
     feed, paths, _ = polled_feed(lambda base: maps(f"{base}/v3", mix=True), text(document))
-    assert paths == ["/v3/power-breakdown/latest?zone=CN"]
+    assert paths[0] == "/v3/power-breakdown/latest?zone=CN"
     signal = at(feed)
     assert signal.intensity == pytest.approx(0.6 * 840 + 0.01 * 370)
     assert (signal.tier, signal.source) == (1, "electricitymaps CN mix, factors china")
@@ -136,7 +150,7 @@ def test_electricity_maps_version_4_gives_the_mix() -> None:
     entry = {"datetime": "2026-06-01T10:00:00Z", "mix": mix, "isEstimated": False}
     document = {"zone": "CN", "unit": "MW", "temporalGranularity": "15_minutes", "data": [entry]}
     feed, paths, _ = polled_feed(lambda base: maps(f"{base}/v4", mix=True), text(document))
-    assert paths == ["/v4/electricity-mix/latest?zone=CN"]
+    assert paths[0] == "/v4/electricity-mix/latest?zone=CN"
     signal = at(feed)
     assert signal.intensity == pytest.approx(0.5 * 840 + 0.1 * 303.19)
     assert signal.tier == 2  # the null is an unknown amount
@@ -169,8 +183,9 @@ def test_the_uk_service_gives_a_forecast_and_later_the_measured_value() -> None:
     def half(actual: int | None) -> bytes:
         return text({"data": [HALF | {"intensity": {"forecast": 266, "actual": actual, "index": "moderate"}}]})
 
-    feed, paths, _ = polled_feed(lambda base: UkGrid(DIRECT, base), half(None), half(263), times=2)
-    assert paths == ["/intensity", "/intensity"]
+    feed, paths, _ = polled_feed(lambda base: UkGrid(DIRECT, base), half(None), half(None), half(263), times=2)
+    behind, ahead = "/intensity/2026-06-01T11:00Z/pt24h", "/intensity/2026-06-01T10:30Z/fw24h"
+    assert paths == [behind, ahead, behind, ahead]
     assert (at(feed).intensity, at(feed).tier, at(feed).basis) == (263.0, 1, "direct")
     assert (at(feed).valid_from, at(feed).valid_to) == (TEN + 1800 * NS, TEN + 3600 * NS)
     feed, _, _ = polled_feed(lambda base: UkGrid(DIRECT, base), half(None))
@@ -189,7 +204,7 @@ UK_MIX = [
 def test_the_lifecycle_intensity_of_the_uk_is_computed_from_its_mix(listed: bool) -> None:
     half = HALF | {"generationmix": UK_MIX}
     feed, paths, _ = polled_feed(lambda base: UkGrid(LIFECYCLE, base), text({"data": [half] if listed else half}))
-    assert paths == ["/generation"]
+    assert paths == ["/generation/2026-06-01T11:00Z/pt24h", "/generation"]
     # gas 490, biomass 230, nuclear 12, wind 11, solar 45, imports as unknown 700 (METHOD 1.1)
     expected = 0.4 * 490 + 0.1 * 230 + 0.15 * 12 + 0.2 * 11 + 0.1 * 45 + 0.05 * 700
     assert at(feed).intensity == pytest.approx(expected)
@@ -200,7 +215,10 @@ def test_a_region_of_the_uk_has_intensity_and_mix() -> None:
     half = HALF | {"intensity": {"forecast": 120, "index": "low"}, "generationmix": UK_MIX}
     document = {"data": [{"regionid": 13, "dnoregion": "UKPN London", "shortname": "London", "data": [half]}]}
     feed, paths, _ = polled_feed(lambda base: UkGrid(DIRECT, base, 13), text(document))
-    assert paths == ["/regional/regionid/13"]
+    assert paths == [
+        "/regional/intensity/2026-06-01T11:00Z/pt24h/regionid/13",
+        "/regional/intensity/2026-06-01T10:30Z/fw24h/regionid/13",
+    ]
     assert (at(feed).intensity, at(feed).tier, at(feed).source) == (120.0, 3, "ukgrid region 13")
     assert at(feed).clean_share == pytest.approx(0.55)
 
@@ -226,7 +244,8 @@ def test_energy_charts_gives_the_mix_of_every_quarter_hour() -> None:
     types = [{"name": name, "data": data} for name, data in series.items()]
     document = {"unix_seconds": TIMES, "production_types": types, "deprecated": False}
     feed, paths, _ = polled_feed(lambda base: EnergyCharts("de", DIRECT, base), text(document))
-    assert paths == ["/public_power?country=de"]
+    days = "start=2026-05-31T00%3A00Z&end=2026-06-02T00%3A00Z"  # whole days
+    assert paths == [f"/public_power?country=de&{days}"]
     # 1000 MW each: coal 300, 200, 500 at 760 and gas 100, 200, 100 at 370; the last quarter hour is incomplete
     assert [at(feed, (time + 1) * NS).intensity for time in TIMES] == [
         pytest.approx(value) for value in (265.0, 226.0, 417.0, 417.0)
@@ -243,7 +262,7 @@ def test_energy_charts_gives_an_intensity_and_a_forecast() -> None:
         "substitute": False,
     }
     feed, paths, _ = polled_feed(lambda base: EnergyCharts("de", LIFECYCLE, base, co2eq=True), text(document))
-    assert paths == ["/co2eq?country=de"]
+    assert paths == ["/co2eq?country=de&start=2026-05-31T00%3A00Z&end=2026-06-02T00%3A00Z"]
     assert (at(feed).intensity, at(feed).tier, at(feed).basis) == (300.25, 1, "lifecycle")
     feed, _, _ = polled_feed(
         lambda base: EnergyCharts("de", LIFECYCLE, base, co2eq=True), text(document | {"co2eq": []})
@@ -280,7 +299,8 @@ def test_a_wrong_token_is_logged_once_and_retried_seldom(caplog: pytest.LogCaptu
 
 def test_the_back_off_grows_with_failures_until_an_answer_is_good() -> None:
     refusal = answer(b"", status="503 Service Unavailable")
-    _, _, pauses = polled_feed(maps, *[refusal] * 9, text(LATEST), refusal, times=11)
+    good = [hourly(LATEST)] * 3  # latest, history and forecast
+    _, _, pauses = polled_feed(maps, *[refusal] * 9, *good, refusal, times=11)
     for failures, pause in enumerate(pauses[:9]):
         middle = min(30.0 * 2**failures, 3600.0)
         assert 0.75 * middle <= pause <= 1.25 * middle
@@ -308,7 +328,7 @@ def test_no_request_is_sent_before_the_retry_after_of_a_server(after: str) -> No
     ids=["html", "cut", "deep", "bytes", "nothing", "nan", "huge"],
 )  # fmt: skip
 def test_an_answer_that_is_not_json_keeps_the_last_good_value(body: bytes) -> None:
-    feed, _, pauses = polled_feed(maps, text(LATEST), answer(body), times=2)
+    feed, _, pauses = polled_feed(maps, *[hourly(LATEST)] * 3, answer(body), times=2)
     assert at(feed).intensity == 541.0
     assert feed.detail.startswith("unusable answer: ")
     assert feed.detail.isprintable()
@@ -324,9 +344,10 @@ JSON = st.recursive(
         st.lists(inner, max_size=4),
         st.dictionaries(
             st.sampled_from([
+                "response", "period", "respondent", "fueltype", "value",
                 "data", "history", "forecast", "datetime", "carbonIntensity", "mix", "coal", "hydro", "battery storage",
                 "powerConsumptionBreakdown", "powerConsumptionTotal", "from", "to", "intensity", "actual", "fuel",
-                "perc", "generationmix", "unix_seconds", "production_types", "name", "co2eq", "co2eq_forecast", "zone",
+                "perc", "generationmix",  "unix_seconds", "production_types", "name", "co2eq", "co2eq_forecast", "zone",
             ]),
             inner, max_size=6,
         ),
@@ -334,6 +355,7 @@ JSON = st.recursive(
     max_leaves=25,
 )  # fmt: skip
 SHAPES: list[WebService] = [
+    Eia("CISO", DIRECT, "k"), Entsoe("10Y1001A1001A82H", DIRECT, "k"),
     maps("http://h"), maps("http://h", mix=True), UkGrid(DIRECT), UkGrid(LIFECYCLE), UkGrid(DIRECT, region=1),
     EnergyCharts("de", DIRECT), EnergyCharts("de", LIFECYCLE, co2eq=True),
 ]  # fmt: skip
@@ -343,7 +365,8 @@ SHAPES: list[WebService] = [
 def test_any_json_is_refused_or_gives_signals_that_are_possible(document: object, shape: WebService) -> None:
     feed = Feed("feed", Hands(NOW))  # type: ignore[arg-type]  # a clock by hand
     try:
-        feed.put(shape.signals(document, NOW))
+        request = shape.requests(NOW - 9 * 86400 * NS, NOW)[0]
+        feed.put(shape.values(json.dumps(document).encode(), request, NOW, {"coal": 0.5, "hydro": 0.02}).signals)
     except ValueError:
         return
     assert all(

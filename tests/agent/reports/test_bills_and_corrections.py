@@ -21,8 +21,7 @@ from wattgram.goals.stored_days import days
 from wattgram.reports import report_html, site_report
 from wattgram.store.history import History
 
-from tests.agent.config.test_correction_table import SITE
-from tests.agent.site.test_corrected_past import DAY, HOUR, START, append, plant_of, ran, replay_with
+from tests.support.corrected_sites import DAY, HOUR, SITE, START, append, plant_of, ran, replay_with
 from tests.support.plants import Plant
 
 pytestmark = pytest.mark.slow(1)
@@ -133,6 +132,17 @@ def test_a_correction_before_and_after_in_all_formats(tmp_path: Path) -> None:
     assert "<small>corrected</small>" in page
     lines = list(csv.DictReader(io.StringIO(site_report.as_csv(report))))
     assert [line["correction"] for line in lines] == ["", "incomer x 0.75", "incomer x 0.75", "", "incomer x 0.75"]
+
+
+def test_a_day_that_is_corrected_in_part_is_billed_by_its_quarters(tmp_path: Path) -> None:
+    plant = ran(plant_of(tmp_path, {"incomer": "grid"}), 96 + 1, incomer=80e3)
+    correction = CorrectionConfig("incomer", START, START + 6 * HOUR, "factor", 0.5)
+    config = replace(plant.config, corrections=(correction,), invoices=(InvoiceConfig("", START, START + DAY, 1.0),))
+    append(plant, replay_with(config)[0])
+    found = shown(config)["invoices"][0]
+    # 40 kW for 6 h and 80 kW for 18 h
+    assert found["metered_energy_kwh"] == pytest.approx(1680.0, rel=1e-6)
+    assert found["coverage"] == 1.0
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from wattgram.accounts.books import EXTRA_FIELDS
 from wattgram.accounts.estimated_energy import WINDOW_FIELDS
+from wattgram.accounts.stated_terms import EMISSION_TEXTS
 from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.commands import demonstration
 from wattgram.config.load import Config
@@ -129,7 +130,7 @@ def test_each_quantity_has_its_unit() -> None:
 
 
 def test_a_balance_has_every_number_with_its_unit() -> None:
-    common = {"time", "window", "grid_source", "basis", "method", "replayed", *OUTPUTS, *EXTRA_FIELDS}
+    common = {"time", "window", *EMISSION_TEXTS, "replayed", *OUTPUTS, *EXTRA_FIELDS}
     tick, window = (SCHEMAS[f"mqtt/{name}.json"]["properties"] for name in ("emission", "emission-window"))
     assert tick.keys() == common
     assert window.keys() == common | set(DETAILS) | set(WINDOW_FIELDS) | {

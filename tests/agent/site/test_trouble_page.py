@@ -14,7 +14,7 @@ from wattgram.base.event_severity import SEVERITIES
 from wattgram.config import role_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
-from wattgram.site import stored_state, unknown_load
+from wattgram.site import configuration_watch, grid_watch, stored_state, unknown_load
 from wattgram.timekeeping import tick_order, wall_clock
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,7 +32,9 @@ def events() -> set[str]:
         *(hybrid_state.CONTRADICT, hybrid_state.AGREED, hybrid_state.LOSS, hybrid_state.LOSS_POSSIBLE),
         hybrid_state.UNNAMED,
         *(battery_watch.OUT_OF_RANGE, battery_watch.IN_RANGE, battery_watch.DIFFERS, battery_watch.AGREES),
+        configuration_watch.KEY_CHANGED,
         *stored_state.RESTARTED.values(),
+        *(grid_watch.SOURCES_SILENT, grid_watch.SOURCES_BACK),
         *(unknown_load.UNKNOWN, unknown_load.KNOWN),
         *(wall_clock.UNSET, wall_clock.SET, wall_clock.UNCONFIRMED, wall_clock.STEPPED),
         *(value_incident.IMPLAUSIBLE, value_incident.PLAUSIBLE, value_incident.MISSING, value_incident.COMPLETE),
@@ -43,7 +45,11 @@ def events() -> set[str]:
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "event":
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("event", "_report")
+            ):
                 parts = ast.walk(node.args[1])
                 names |= {
                     part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)

@@ -41,8 +41,32 @@ class ComparedPeriod:
 
 @dataclass(slots=True)
 class _OpenQuarter:
+    """Quarter of a series whose rows are being read. held: last tick, which a row with a higher revision replaces."""
+
     quarter: int
     hasher: QuarterHasher
+    held: tuple[int, int, dict[str, float | str]] | None = None
+
+    def add(self, place: int, time: int, fields: dict[str, float | str], *, revisable: bool) -> None:
+        """Add a row; of revisable rows of one time, the highest revision counts, of these the last."""
+        if not revisable:
+            self.hasher.add(place, time, fields)
+        elif self.held is None or self.held[1] != time or _revision(self.held[2]) <= _revision(fields):
+            if self.held is not None and self.held[1] != time:
+                self.hasher.add(*self.held)
+            self.held = place, time, fields
+
+    @property
+    def last(self) -> int | None:
+        """Time of the last row, ms."""
+        return self.hasher.last if self.held is None else self.held[1]
+
+    def digest(self) -> _ExportedQuarter:
+        """Return the digest of all rows."""
+        if self.held is not None:
+            self.hasher.add(*self.held)
+            self.held = None
+        return _ExportedQuarter(self.hasher.digest(), tuple(self.hasher.counts))
 
 
 @dataclass(slots=True)
@@ -73,6 +97,7 @@ class Comparison:
         self._keys: dict[RowKey, RowKey] = {}
         self._first: int | None = None
         self._units: set[tuple[str, str]] = set()
+        self._old: dict[tuple[RowKey, int], str] = {}  # place of the first row that is no longer valid
 
     def add(self, rows: Iterable[ExportedRow]) -> None:
         """Compare the rows of a file."""
@@ -103,6 +128,7 @@ class Comparison:
         """Compare the digests, and report what the files lack."""
         for key, open_quarter in self._open.items():
             self._close(key, open_quarter)
+        self._check_old_revisions()
         begin = self._period.begin
         if begin is None:
             begin = 0 if self._first is None else self._first // QUARTER_MS * QUARTER_MS
@@ -133,9 +159,7 @@ class Comparison:
         if any(version.digest == digest for version in _valid(key, versions)):
             return
         if any(version.digest == digest for version in versions):
-            valid = _valid(key, versions)[-1]
-            detail = f"{row.where}: {_name(key)} {_at(row.time)}: entry {valid.place.number} replaced this revision"
-            self._result.add("old revision", detail, row.time)
+            self._old.setdefault((key, row.time), row.where)
             return
         difference = self._difference(key, row.time, fields, _valid(key, versions)[-1])
         self._result.add("value differs", f"{row.where}: {_name(key)} {_at(row.time)}: {difference}", row.time)
@@ -166,14 +190,21 @@ class Comparison:
                 self._result.add("records out of order", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
                 return
             open_quarter = self._open[key] = _OpenQuarter(quarter, QuarterHasher(quarter * QUARTER_MS))
-        hasher = open_quarter.hasher
-        if hasher.last is not None and row.time < hasher.last:
+        if open_quarter.last is not None and row.time < open_quarter.last:
             self._result.add("records out of order", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
-        hasher.add(place, row.time, typed(row.fields, self._sealed.texts.get(key, set())))
+        fields = typed(row.fields, self._sealed.texts.get(key, set()))
+        open_quarter.add(place, row.time, fields, revisable=key[0] == "emission")
 
     def _close(self, key: RowKey, open_quarter: _OpenQuarter) -> None:
-        hasher = open_quarter.hasher
-        self._closed[key, open_quarter.quarter] = _ExportedQuarter(hasher.digest(), tuple(hasher.counts))
+        self._closed[key, open_quarter.quarter] = open_quarter.digest()
+
+    def _check_old_revisions(self) -> None:
+        """Report earlier revisions, unless the files have the valid one, too: an export of all revisions."""
+        for (key, time), where in self._old.items():
+            (valid,) = _valid(key, self._sealed.records[key, time])
+            if valid.digest not in self._found[key, time]:
+                detail = f"{where}: {_name(key)} {_at(time)}: entry {valid.place.number} replaced this revision"
+                self._result.add("old revision", detail, time)
 
     def _check_quarter(self, key: RowKey, quarter: int) -> None:
         """Compare the digest of a series in a quarter with the last sealed digest."""
@@ -232,6 +263,11 @@ def _valid(key: RowKey, versions: list[SealedVersion]) -> list[SealedVersion]:
         return versions
     highest = max(version.revision for version in versions)
     return [[version for version in versions if version.revision == highest][-1]]
+
+
+def _revision(fields: dict[str, float | str]) -> float:
+    revision = fields.get("revision", 0.0)
+    return revision if isinstance(revision, float) else 0.0
 
 
 def _unit(key: RowKey) -> tuple[str, str]:

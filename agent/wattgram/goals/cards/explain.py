@@ -80,8 +80,6 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     if isinstance(found, IndicatorValue):
         yield "arithmetic", found.arithmetic
         yield "value", amount(card.value, claim.unit, digits)
-        if card.uncertainty is not None:
-            yield "uncertainty", f"{amount(card.uncertainty, claim.unit, digits)}, expanded (k = 2)"
         yield "also", "; ".join(extras(card))
         yield "manual entry", found.entry
         yield "note", found.note
@@ -90,6 +88,8 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
         yield "what to do", found.add
     elif card.add:
         yield "what to do", card.add
+    if card.uncertainty is not None:
+        yield "uncertainty", f"± {amount(card.uncertainty, claim.unit, digits)} (k = 2), of meters and factors"
     if card.target is not None:
         yield "target", f"{TEXT_SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
         yield "source", card.target.source

@@ -51,6 +51,8 @@ CSV_COLUMNS = (
     "path",
     "projection",
     "needed",
+    "uncertainty",
+    "within_uncertainty",
     "why",
     "extras",
     "article",
@@ -62,7 +64,6 @@ CSV_COLUMNS = (
     "missing",
     "add",
     "corrections",
-    "uncertainty",
 )
 """Columns of the CSV; all are keys of the JSON documents, too."""
 
@@ -120,6 +121,7 @@ def document(card: GoalOutcome) -> dict[str, object]:
         "projection": exact(card.projection),
         "needed": exact(card.needed),
         "uncertainty": exact(card.uncertainty),
+        "within_uncertainty": card.within_uncertainty,
         "why": card.why,
         "extras": [
             {"name": extra.name, "value": exact(extra.value), "unit": extra.unit}

@@ -49,7 +49,6 @@ def net(stretch: Stretch, facility: Facility) -> IndicatorValue:
         _by_market(stretch, facility),
         coverage=whole.coverage,
         note=unproven,
-        uncertainty=whole.uncertainty,
     )
 
 
@@ -121,7 +120,6 @@ def works(stretch: Stretch, facility: Facility) -> IndicatorValue:
         note="; ".join(
             f"projected: {100.0 * ratio:.0f} % of the {name} entry line{_alert(ratio)}" for name, ratio, _ in shares
         ),
-        uncertainty=whole.uncertainty,
         alert="; ".join(crossed),
     )
 

@@ -16,7 +16,7 @@ from .certified import certified
 from .entered import amount_if_any
 from .groups import groups_coverage, require_group
 from .inventory import energetic
-from .stored import summed, uncertainty, windows
+from .stored import summed, summed_uncertainty, windows
 from .target_sources import rule
 from .years import Pairs, same_days
 
@@ -112,7 +112,7 @@ def _grid_intensity(stretch: Stretch, facility: Facility) -> Input:
 
 def _share_of_error(stretch: Stretch, load: float) -> float:
     """Return the expanded uncertainty of the load / load, `METER_ERROR` if it is not stored. load: kWh."""
-    unsure = uncertainty(stretch, "load_energy")
+    unsure = summed_uncertainty(stretch, "load_energy")
     return METER_ERROR if unsure is None else unsure / 1e3 / load
 
 

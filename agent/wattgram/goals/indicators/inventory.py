@@ -12,7 +12,7 @@ from wattgram.goals.terms.missing import MissingInput, shown
 
 from . import fuels
 from .entered import amount, amount_if_any
-from .stored import summed, uncertainty
+from .stored import summed
 
 HEAT_FACTOR = 0.11
 """CO2 of bought heat, tCO2/GJ: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
@@ -26,7 +26,7 @@ FUEL = "fuel_emission"
 class Inventory:
     """CO2 of each part, t. inputs: of all parts, with the manual entries.
 
-    sold: CO2 of sold power and heat, which GB/T 32150 subtracts. uncertainty: of the import's CO2, expanded.
+    sold: CO2 of sold power and heat, which GB/T 32150 subtracts.
     """
 
     fuel: float
@@ -36,7 +36,6 @@ class Inventory:
     inputs: tuple[Input, ...]
     coverage: float
     sold: float = 0.0
-    uncertainty: float | None = None
 
     @property
     def direct(self) -> float:
@@ -72,7 +71,6 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     for_heat = fuels.heat_carbon(stretch, facility)
     sums = summed(_with_fuel_emission(stretch), FUEL, "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
-    unsure = uncertainty(stretch, "scope2_location")
     factor = Input("factor of heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
     return Inventory(
         fuel=fsum((sums.tonnes(FUEL), *(operand.value for operand in for_heat))),
@@ -86,7 +84,6 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
             *((*bought.inputs, factor) if bought.inputs else ()),
         ),
         coverage=sums.coverage,
-        uncertainty=None if unsure is None else unsure / 1e6,
     )
 
 

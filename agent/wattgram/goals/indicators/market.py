@@ -36,7 +36,7 @@ def ledger(stretch: Stretch, facility: Facility) -> Inventory:
     whole = with_sales(inventory(stretch, facility), stretch, facility)
     if scheme(stretch, facility) == "pilot":
         return whole
-    return replace(whole, imported=0.0, heat=0.0, sold=0.0, uncertainty=None)
+    return replace(whole, imported=0.0, heat=0.0, sold=0.0)
 
 
 def projected(stretch: Stretch, counted: Inventory) -> float:

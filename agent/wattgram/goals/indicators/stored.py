@@ -58,7 +58,7 @@ def summed(stretch: Stretch, *names: str, condition: Callable[[Day], bool] = lam
     return StoredSums({name: fsum(day.sums[name] for day in days) for name in names}, len(days), coverage)
 
 
-def uncertainty(stretch: Stretch, name: str) -> float | None:
+def summed_uncertainty(stretch: Stretch, name: str) -> float | None:
     """Return the expanded uncertainty of a sum over the days, Wh or g; None if a day with the sum has none.
 
     The errors of a device are the same on all days, so uncertainties are added (METHOD-SITE 11).

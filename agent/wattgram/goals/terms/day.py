@@ -64,7 +64,8 @@ class Day:
 
     start, end: UTC ns; `end` is the end of the elapsed part. covered: time with a balance, s. sums: energies in Wh and
     masses in g by the field names of an `emission` window (`load_energy`, `scope1`, `transport_emission` ...); absent
-    if not stored. A ratio is the quotient of two entries, `NAME.part` and `NAME.whole`. devices: by name. revision:
+    if not stored. A ratio is the quotient of two entries, `NAME.part` and `NAME.whole`. `NAME_uncertainty` is that
+    of a sum or of a ratio, k = 2. devices: by name. revision:
     highest revision of the windows.
     """
 

@@ -58,3 +58,10 @@ class GoalOutcome:
     def measured(self) -> bool:
         """Whether the card has a metered or entered value."""
         return self.value is not None
+
+    @property
+    def within_uncertainty(self) -> bool:
+        """Whether the value differs from its path by less than its uncertainty: the state may be the other one."""
+        if self.uncertainty is None or self.value is None or self.path is None:
+            return False
+        return abs(self.value - self.path) <= self.uncertainty

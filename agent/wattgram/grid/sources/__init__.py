@@ -6,5 +6,7 @@ SOURCES: dict[str, str] = {
     "electricitymaps": "wattgram.grid.sources.electricitymaps",
     "ukgrid": "wattgram.grid.sources.ukgrid",
     "energycharts": "wattgram.grid.sources.energycharts",
+    "eia": "wattgram.grid.sources.eia",
+    "entsoe": "wattgram.grid.sources.entsoe",
 }
 """Module of each kind of [[grid.source]], a `grid_source.SourceModule`; imported when a configuration has the kind."""

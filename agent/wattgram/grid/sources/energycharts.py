@@ -10,14 +10,15 @@ from urllib.parse import urlencode
 
 from wattgram.base import toml_table
 from wattgram.base.toml_table import Table
-from wattgram.base.untrusted import mapping, number, quoted, sequence, unix
+from wattgram.base.untrusted import document, mapping, number, quoted, sequence, unix
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import FORECAST, MEASURED, NS, Signal
 
 from . import grid_source
 from .grid_source import SourceParts
+from .mix_table import MixRow, mixes
 from .source_settings import SourceConfig, SourceTerms
-from .web_source import WebSettings, WebSource, read_web
+from .web_source import UTC_DAY, WebRequest, WebSettings, WebSource, WebValues, aligned, minute_text, read_web
 
 ENERGYCHARTS_URL = "https://api.energy-charts.info"
 ENERGYCHARTS_INTERVAL = 900.0
@@ -50,6 +51,9 @@ SERIES_FUELS = {
 NO_GENERATION = ("load", "share", "trading", "consumption", "price")
 """Words in the names of series that are not generation."""
 
+NATIONS = {"uk": "GB", "eu": ""}
+"""ISO codes of the countries that the API names in another way; "" for a group of countries."""
+
 ENERGYCHARTS_PERIOD = 900.0
 """Usual period of a value, s."""
 
@@ -69,6 +73,11 @@ class EnergyChartsSettings:
     def detail(self) -> str:
         """The country."""
         return self.country
+
+    @property
+    def nation(self) -> str:
+        """The country; "" for a group of countries."""
+        return NATIONS.get(self.country, self.country.upper() if len(self.country) == 2 else "")
 
     @property
     def period(self) -> float:
@@ -103,18 +112,25 @@ class EnergyCharts:
     co2eq: bool = False
 
     @property
-    def url(self) -> str:
-        """Address of today's values."""
-        return f"{self.base}/{'co2eq' if self.co2eq else 'public_power'}?{urlencode({'country': self.country})}"
+    def secret(self) -> str:
+        """None: the API is open to all."""
+        return ""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """None: the API is open to all."""
         return {}
 
-    def signals(self, found: Any, arrived: int) -> Sequence[Signal]:
-        """Return a signal for each quarter hour with a complete mix or an intensity."""
-        top = mapping(found, "answer")
+    def requests(self, since: int, now: int) -> Sequence[WebRequest]:
+        """Return one request for whole days in UTC, from the day of `since` to the end of today."""
+        begin, end = aligned(since, UTC_DAY), aligned(now, UTC_DAY) + UTC_DAY
+        query = {"country": self.country, "start": minute_text(begin), "end": minute_text(end)}
+        name = "co2eq" if self.co2eq else "public_power"
+        return [WebRequest(name, f"{self.base}/{name}?{urlencode(query)}")]
+
+    def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
+        """Return a signal for each quarter hour with a mix or an intensity."""
+        top = mapping(document(body), "answer")
         times = [unix(item, "unix_seconds") for item in sequence(top.get("unix_seconds"), "unix_seconds")]
         if any(later <= time for time, later in pairwise(times)):
             raise ValueError("unix_seconds: found times that do not rise")
@@ -122,7 +138,9 @@ class EnergyCharts:
             time + VALUE_STEP for time in times[-1:]
         ]
         spans = list(zip(times, ends, strict=True))
-        return self._published(top, spans, arrived) if self.co2eq else self._mixed(top, spans, arrived)
+        if self.co2eq:
+            return WebValues(self._published(top, spans, arrived))
+        return mixes(_rows(top, spans), SERIES_FUELS, self.factors, f"energycharts {self.country}", arrived, before)
 
     def _published(self, top: Mapping[str, Any], spans: Sequence[tuple[int, int]], arrived: int) -> list[Signal]:
         made = []
@@ -133,30 +151,18 @@ class EnergyCharts:
                     made.append(Signal(value, "lifecycle", f"energycharts {self.country}", tier, begin, end, arrived))
         return made
 
-    def _mixed(self, top: Mapping[str, Any], spans: Sequence[tuple[int, int]], arrived: int) -> list[Signal]:
-        columns: list[tuple[str, list[float | None]]] = []
-        for item in sequence(top.get("production_types"), "production_types"):
-            series = mapping(item, "production_types")
-            name = str(series.get("name")).lower()
-            if name in SERIES_FUELS or not any(word in name for word in NO_GENERATION):
-                column = _column(series.get("data"), quoted(name), len(spans))
-                if any(value is not None for value in column):
-                    columns.append((SERIES_FUELS.get(name, "unknown"), column))
-        made = []
-        for index, (begin, end) in enumerate(spans):
-            row = [(fuel, column[index]) for fuel, column in columns]
-            if row and all(value is not None for _, value in row):  # the newest quarter hours appear fuel by fuel
-                made += self._row(row, begin, end, arrived)
-        return made
 
-    def _row(self, row: Sequence[tuple[str, float | None]], begin: int, end: int, arrived: int) -> list[Signal]:
-        amounts: dict[str, float | None] = {}
-        for fuel, value in row:
-            amounts[fuel] = (amounts.get(fuel) or 0.0) + (value or 0.0)
-        try:
-            return [self.factors.signal(amounts, None, f"energycharts {self.country}", (begin, end), arrived)]
-        except ValueError:
-            return []  # an unusable quarter hour does not discard the rest
+def _rows(top: Mapping[str, Any], spans: Sequence[tuple[int, int]]) -> list[MixRow]:
+    columns: dict[str, list[float | None]] = {}
+    for item in sequence(top.get("production_types"), "production_types"):
+        series = mapping(item, "production_types")
+        name = str(series.get("name")).lower()
+        if name in SERIES_FUELS or not any(word in name for word in NO_GENERATION):
+            columns[name] = _column(series.get("data"), quoted(name), len(spans))
+    return [
+        MixRow(begin, end, {name: column[index] for name, column in columns.items()})
+        for index, (begin, end) in enumerate(spans)
+    ]
 
 
 def _column(found: object, what: str, rows: int) -> list[float | None]:

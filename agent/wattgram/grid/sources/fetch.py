@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote_plus, urljoin, urlsplit
 
 import h11
 
@@ -28,6 +28,9 @@ FETCH_TIMEOUT = 20.0
 
 REDIRECTS = 3
 
+SHORTEST_SECRET = 4
+"""Fewest characters of a secret to hide; a shorter one would hide parts of words."""
+
 TEMPORARY = frozenset({408, 425, 429})
 """Temporary client errors; any other client error needs another configuration."""
 
@@ -39,11 +42,12 @@ class _Response:
     body: bytes
 
 
-async def get(url: str, headers: Mapping[str, str], now: int, ca: Path | None = None) -> bytes:
+async def get(url: str, headers: Mapping[str, str], now: int, ca: Path | None = None, secret: str = "") -> bytes:
     """Return the decompressed body of a response 200. `now`: start of a Retry-After date, UTC ns.
 
-    `headers` contain secrets and go to the origin of `url` only. FeedError for a failure to retry, FeedRefused for a
-    failure that needs another configuration.
+    `headers` contain secrets and go to the origin of `url` only. `secret`: part of the address or of a header that
+    services repeat; body and messages have `***` in its place. FeedError for a failure to retry, FeedRefused for
+    a failure that needs another configuration.
     """
     origin, at = urlsplit(url), urlsplit(url)
     try:
@@ -51,8 +55,8 @@ async def get(url: str, headers: Mapping[str, str], now: int, ca: Path | None = 
             for _ in range(REDIRECTS + 1):
                 response = await _request(at, headers if _same_origin(at, origin) else {}, ca)
                 if response.status not in (301, 302, 303, 307, 308):
-                    return _body(response, at, now)
-                at = _redirected(response, at)
+                    return _body(response, at, now, secret)
+                at = _redirected(response, at, secret)
     except TimeoutError as error:
         raise FeedError(f"{_place(at)}: no whole answer within {FETCH_TIMEOUT:g} s") from error
     except h11.RemoteProtocolError as error:
@@ -112,19 +116,22 @@ async def _received(connection: h11.Connection, reader: asyncio.StreamReader, at
             raise FeedError(f"{_place(at)}: closed without an answer")
 
 
-def _body(response: _Response, at: SplitResult, now: int) -> bytes:
+def _body(response: _Response, at: SplitResult, now: int, secret: str) -> bytes:
     if response.status == 200:
-        return _decompressed(response, at)
+        return hidden(_decompressed(response, at).decode("latin-1"), secret).encode("latin-1")
     text = f"{_place(at)}: answers {response.status}"
     if response.body:
-        text += f", {quoted(_start(response))}"
+        text += f", {quoted(hidden(response.body.decode('utf-8', 'replace'), secret)[:200].strip())}"
     if 400 <= response.status < 500 and response.status not in TEMPORARY:
         raise FeedRefused(text)
     raise FeedError(text, retry_after=retry_after(response.headers.get("retry-after"), now))
 
 
-def _start(response: _Response) -> str:
-    return response.body[:200].decode("utf-8", "replace").strip()
+def hidden(text: str, secret: str) -> str:
+    """Return a text with `***` in place of a secret, also in the form that it has in an address."""
+    if len(secret) < SHORTEST_SECRET:
+        return text
+    return text.replace(secret, "***").replace(quote_plus(secret), "***")
 
 
 def _decompressed(response: _Response, at: SplitResult) -> bytes:
@@ -160,7 +167,7 @@ def retry_after(value: str | None, now: int) -> float | None:
     return min(max(wait, 0.0), 86400.0)
 
 
-def _redirected(response: _Response, at: SplitResult) -> SplitResult:
+def _redirected(response: _Response, at: SplitResult, secret: str) -> SplitResult:
     """Return the target of a redirect; FeedRefused for a scheme other than HTTP's, and for a step from TLS to none."""
     location = response.headers.get("location", "")
     try:
@@ -169,7 +176,7 @@ def _redirected(response: _Response, at: SplitResult) -> SplitResult:
     except ValueError:
         good = False
     if not good or not location.isascii() or (at.scheme, to.scheme) == ("https", "http"):
-        raise FeedRefused(f"{_place(at)}: leads to {quoted(location)}; expected {at.scheme}://...")
+        raise FeedRefused(f"{_place(at)}: leads to {quoted(hidden(location, secret))}; expected {at.scheme}://...")
     return to
 
 

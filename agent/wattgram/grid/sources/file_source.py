@@ -19,7 +19,7 @@ from wattgram.grid.feed import Feed
 from wattgram.grid.mix import Factors
 from wattgram.grid.signal import Signal
 
-from . import grid_source, profile
+from . import file_check, grid_source, profile
 from .grid_source import SourceParts
 from .source_settings import SourceConfig, SourceTerms
 from .supplied_values import SuppliedValue, ValueTerms, mean, read_timezone, read_unit, signals
@@ -62,6 +62,11 @@ class FileSettings:
         except (OSError, ValueError):
             return None
         return min(((signal.valid_to - signal.valid_from) / NS for signal in good), default=None)
+
+    def check(self, factors: Factors) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the findings and the notes about the rows, with line numbers."""
+        found = file_check.checked(self.path, ValueTerms("", factors, self.unit, self.timezone), SOURCE_FILE_BYTES)
+        return found.findings, found.notes
 
 
 def read(table: Table, terms: SourceTerms) -> FileSettings:

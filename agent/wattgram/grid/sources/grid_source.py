@@ -16,7 +16,10 @@ from wattgram.grid.mix import SETS, Factors
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
 from . import SOURCES
-from .source_settings import SourceConfig, SourceSettings, SourceTerms
+from .source_settings import LateSettings, SourceConfig, SourceSettings, SourceTerms
+
+USUAL_MAX_AGE = 7200.0
+"""Default of the key `max_age`, s (METHOD 3.4)."""
 
 
 class GridSource(Protocol):
@@ -59,7 +62,7 @@ def read(table: Table, terms: SourceTerms) -> SourceConfig | None:
     if kind is None:
         return None
     table.rename(f"{table.place} ({kind})")
-    max_age = table.take("max_age", toml_table.bounded(units.duration, 0.0, 3.2e7, "0s to 1 year"), 7200.0)
+    max_age = table.take("max_age", toml_table.bounded(units.duration, 0.0, 3.2e7, "0s to 1 year"), None)
     level = table.take("level", toml_table.choice(["feed", "official"]), "feed")
     factors = table.take("factors", toml_table.choice(list(SETS)), None)
     settings = source_module(kind).read(table, terms)
@@ -71,7 +74,9 @@ def read(table: Table, terms: SourceTerms) -> SourceConfig | None:
         if level == "feed" and "mean_g_per_kwh" in table.data:
             table.mistake("mean_g_per_kwh", 'found with level "feed"; allowed: with level = "official"')
     table.done()
-    return SourceConfig(kind, settings, max_age or 0.0, level or "feed", mean, factors or settings.default_factors)
+    if max_age is None:
+        max_age = settings.default_max_age if isinstance(settings, LateSettings) else USUAL_MAX_AGE
+    return SourceConfig(kind, settings, max_age, level or "feed", mean, factors or settings.default_factors)
 
 
 def made(

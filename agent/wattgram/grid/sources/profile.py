@@ -36,20 +36,42 @@ def from_json(data: bytes) -> list[SuppliedValue]:
 
 
 def from_csv(data: bytes) -> list[SuppliedValue]:
-    """Return the values of a CSV file; ValueError for another file.
+    """Return the values of a CSV file; ValueError for another file, with its first mistake.
 
     Columns: `time` with `intensity`, `time` with a column for each fuel, or `time` with `fuel` and `share`.
     """
+    entries, wrong = lines_of(data)
+    if wrong:
+        raise ValueError(wrong[0])
+    return entries
+
+
+def lines_of(data: bytes) -> tuple[list[SuppliedValue], list[str]]:
+    """Return the values of a CSV file, and the mistakes of its lines; ValueError for a wrong head."""
     head, rows = columns(data)
     long = {"fuel", "share"} <= set(head)
     known = {*TIME_COLUMNS, *UNTIL, *VALUE, *MARK, *BASIS, *(("fuel", "share") if long else ())}
     for name in head:
         if name not in known:
             _check_name(name, "line 1")
-    lines = dict(rows)
+    lines: dict[int, dict[str, str]] = {}
+    wrong: list[str] = []
+    try:
+        for place, line in rows:
+            lines[place] = line
+    except ValueError as error:  # the lines after a broken one cannot be told apart
+        wrong.append(str(error))
     if long:
-        return _grouped(lines)
-    return [_entry(f"line {place}", line) for place, line in lines.items()]
+        grouped, more = _grouped(lines)
+        return grouped, [*more, *wrong]
+    entries: list[SuppliedValue] = []
+    unreadable: list[str] = []
+    for place, line in lines.items():
+        try:
+            entries.append(_entry(f"line {place}", line))
+        except ValueError as error:
+            unreadable.append(str(error))
+    return entries, [*unreadable, *wrong]
 
 
 def _entry(place: str, found: Mapping[str, Any]) -> SuppliedValue:
@@ -96,19 +118,30 @@ def _flag(value: object) -> bool:
     return text in YES
 
 
-def _grouped(lines: Mapping[int, Mapping[str, str]]) -> list[SuppliedValue]:
-    """Return the values of a table with a line for each time and fuel."""
+def _grouped(lines: Mapping[int, Mapping[str, str]]) -> tuple[list[SuppliedValue], list[str]]:
+    """Return the values of a table with a line for each time and fuel, and the mistakes of its lines."""
     groups: dict[tuple[tuple[str, str], ...], dict[str, Any]] = {}
     places: dict[tuple[tuple[str, str], ...], int] = {}
+    entries: list[SuppliedValue] = []
+    wrong: list[str] = []
     for place, line in lines.items():
         key = tuple((name, cell) for name, cell in line.items() if name not in ("fuel", "share"))
-        places.setdefault(key, place)
         mix, name = groups.setdefault(key, {}), line["fuel"]
+        places.setdefault(key, place)
         if name in mix:
-            raise ValueError(f"line {place}: found {quoted(name)} a second time for one moment")
-        _check_name(name, f"line {place}")
+            wrong.append(f"line {place}: found {quoted(name)} a second time for one moment")
+            continue
+        try:
+            _check_name(name, f"line {place}")
+        except ValueError as error:
+            wrong.append(str(error))
         mix[name] = line["share"]
-    return [_entry(f"line {places[key]}", dict(key) | {MIX[0]: mix}) for key, mix in groups.items()]
+    for key, mix in groups.items():
+        try:
+            entries.append(_entry(f"line {places[key]}", dict(key) | {MIX[0]: mix}))
+        except ValueError as error:
+            wrong.append(str(error))
+    return entries, wrong
 
 
 def _check_name(name: str, place: str) -> None:

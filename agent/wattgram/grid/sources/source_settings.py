@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
+
+from wattgram.grid.mix import Factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,31 @@ class PeriodicSettings(Protocol):
     @property
     def period(self) -> float | None:
         """Shortest usual period of a value, s; None while it is unknown."""
+
+
+@runtime_checkable
+class LateSettings(Protocol):
+    """Settings of a source whose values arrive hours after their period."""
+
+    default_max_age: ClassVar[float]
+    """Default of the key `max_age`, s."""
+
+
+@runtime_checkable
+class NationalSettings(Protocol):
+    """Settings of a source that belongs to one country."""
+
+    @property
+    def nation(self) -> str:
+        """ISO code of the country, "" for several or unknown."""
+
+
+@runtime_checkable
+class CheckedSettings(Protocol):
+    """Settings of a source whose values `wattgram check` can read."""
+
+    def check(self, factors: Factors) -> tuple[Sequence[str], Sequence[str]]:
+        """Return the findings and the notes about the values, with their places; `factors`: of a mix."""
 
 
 @dataclass(frozen=True, slots=True)

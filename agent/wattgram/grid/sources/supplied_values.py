@@ -60,6 +60,10 @@ class SuppliedValue:
     estimated: bool
     basis: str | None
 
+    def same_value(self, other: SuppliedValue) -> bool:
+        """Return whether both have one value."""
+        return self.intensity == other.intensity and self.amounts == other.amounts
+
 
 def signals(
     entries: Sequence[SuppliedValue], terms: ValueTerms, arrived: int, *, live: bool
@@ -70,9 +74,16 @@ def signals(
     """
     spans = _spans(entries, terms, arrived if live else None)
     good, bad = [], []
+    first: dict[int, SuppliedValue] = {}
+    for entry, (begin, _) in zip(entries, spans, strict=True):
+        first.setdefault(begin, entry)
+    doubtful = {begin for entry, (begin, _) in zip(entries, spans, strict=True) if not entry.same_value(first[begin])}
     for entry, (begin, end) in zip(entries, spans, strict=True):
         if begin == end:
             continue  # a local time that the clocks skip
+        if begin in doubtful:
+            bad.append(f"{entry.place}: found two values for one time, as in {first[begin].place}; neither is used")
+            continue
         try:
             good.append(_signal(entry, begin, end, terms, arrived, live))
         except ValueError as error:
@@ -108,7 +119,7 @@ def _signal(entry: SuppliedValue, begin: int, end: int, terms: ValueTerms, arriv
 
 def _spans(entries: Sequence[SuppliedValue], terms: ValueTerms, now: int | None) -> list[tuple[int, int]]:
     """Return the validity of each value, UTC ns: until the next value, at most for the most frequent step."""
-    starts = _starts(entries, terms.zone, now)
+    starts = starts_of(entries, terms.zone, now)
     if not starts:
         return [(EARLIEST, LATEST)] * len(entries)
     known = sorted({start for start in starts if start is not None})
@@ -129,7 +140,7 @@ def _spans(entries: Sequence[SuppliedValue], terms: ValueTerms, now: int | None)
     return spans
 
 
-def _starts(entries: Sequence[SuppliedValue], zone: tzinfo, now: int | None) -> list[int | None]:
+def starts_of(entries: Sequence[SuppliedValue], zone: tzinfo, now: int | None) -> list[int | None]:
     """Return the start of each value, UTC ns; no start for a value alone that is always valid.
 
     A repeated local time is in the second such hour of the autumn night. The start is None for a local time that the

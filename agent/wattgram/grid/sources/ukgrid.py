@@ -1,6 +1,8 @@
 """A grid source: Great Britain's Carbon Intensity API, https://api.carbonintensity.org.uk (METHOD 3.2), CC BY 4.0.
 
-The API's intensity is that of combustion; basis lifecycle is computed from the API's mix.
+The API's intensity is that of combustion; basis lifecycle is computed from the API's mix. Times are the half hours of
+UTC; `pt24h` ends with a half hour, `fw24h` begins with one. The documentation is at
+https://carbon-intensity.github.io/api-definitions/.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ from typing import Any, ClassVar
 
 from wattgram.base import toml_table
 from wattgram.base.toml_table import Table
-from wattgram.base.untrusted import instant, mapping, number, quoted, sequence
+from wattgram.base.untrusted import document, instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import Factors
-from wattgram.grid.signal import ESTIMATED, FORECAST, MEASURED, Signal
+from wattgram.grid.signal import ESTIMATED, FORECAST, MEASURED, NS, Signal
 
 from . import grid_source
 from .grid_source import SourceParts
 from .source_settings import SourceConfig, SourceTerms
-from .web_source import WebSettings, WebSource, read_web
+from .web_source import USUAL_WINDOW, WebRequest, WebSettings, WebSource, WebValues, aligned, minute_text, read_web
 
 UKGRID_URL = "https://api.carbonintensity.org.uk"
 UKGRID_INTERVAL = 600.0
@@ -45,6 +47,11 @@ class UkGridSettings:
     def detail(self) -> str:
         """The region."""
         return "" if self.region is None else f"region {self.region}"
+
+    @property
+    def nation(self) -> str:
+        """Great Britain."""
+        return "GB"
 
     @property
     def period(self) -> float:
@@ -74,42 +81,74 @@ class UkGrid:
     region: int | None = None
 
     @property
-    def url(self) -> str:
-        """Address of the current half hour."""
-        if self.region is not None:
-            return f"{self.base}/regional/regionid/{self.region}"
-        return f"{self.base}/{'intensity' if self.factors.basis == 'direct' else 'generation'}"
+    def secret(self) -> str:
+        """None: the API is open to all."""
+        return ""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """None: the API is open to all."""
         return {}
 
-    def signals(self, found: Any, arrived: int) -> Sequence[Signal]:
+    def requests(self, since: int, now: int) -> Sequence[WebRequest]:
+        """Return the half hours behind, and those from the present one on; the mix of the nation has no forecast."""
+        half = int(UKGRID_PERIOD) * NS
+        present = aligned(now, half)
+        if since < now - USUAL_WINDOW:
+            past = f"{minute_text(aligned(since, half))}/{minute_text(present + half)}"
+        else:
+            past = f"{minute_text(present + half)}/pt24h"
+        ahead = f"{minute_text(present)}/fw24h"
+        if self.region is not None:
+            parts = [
+                ("past", f"regional/intensity/{past}/regionid/{self.region}"),
+                ("ahead", f"regional/intensity/{ahead}/regionid/{self.region}"),
+            ]
+        elif self.factors.basis == "direct":
+            parts = [("past", f"intensity/{past}"), ("ahead", f"intensity/{ahead}")]
+        else:
+            parts = [("past", f"generation/{past}"), ("present", "generation")]
+        return [WebRequest(name, f"{self.base}/{path}", ahead=name == "ahead") for name, path in parts]
+
+    def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
         """Return half hours with an intensity or a mix; `data` is a list or, at /generation, one object."""
         made: list[Signal] = []
-        for outer in _listed(mapping(found, "answer").get("data"), "data"):
+        lost: dict[str, None] = {}
+        wrong = ""
+        for outer in _listed(mapping(document(body), "answer").get("data"), "data"):
             inner = _listed(outer["data"], "data") if "data" in outer else [outer]
-            made += [signal for half in inner if (signal := self._signal(half, arrived)) is not None]
-        return made
+            for half in inner:
+                try:
+                    mix = _mix(half)
+                    made += self._signal(half, mix, arrived)
+                    lost |= dict.fromkeys(fuel for fuel, share in mix.items() if share is None)
+                except ValueError as error:  # an unusable half hour does not discard the others
+                    wrong = wrong or str(error)
+        if wrong and not made:
+            raise ValueError(wrong)
+        remarks = [f"{', '.join(lost)} missing: counted as fuel unknown, estimated"] if lost else []
+        return WebValues(made, "; ".join([*remarks, *([f"a half hour is not used: {wrong}"] if wrong else [])]))
 
-    def _signal(self, half: Mapping[str, Any], arrived: int) -> Signal | None:
+    def _signal(self, half: Mapping[str, Any], mix: Mapping[str, float | None], arrived: int) -> list[Signal]:
         span = instant(half.get("from"), "from"), instant(half.get("to"), "to")
         source = "ukgrid" if self.region is None else f"ukgrid region {self.region}"
-        mix = _mix(half)
         if self.factors.basis == "lifecycle":
             tier = ESTIMATED if self.region is None else FORECAST  # a region's mix is itself a forecast
-            return self.factors.signal(mix, 100.0, source, span, arrived, tier=tier, estimated=True)
+            return [self.factors.signal(mix, 100.0, source, span, arrived, tier=tier, estimated=True)]
         intensity = mapping(half.get("intensity"), "intensity")
         for name, tier in (("actual", MEASURED), ("forecast", FORECAST)):
-            if intensity.get(name) is None:
-                continue
-            signal = Signal(number(intensity[name], name), "direct", source, tier, *span, arrived)
-            if not mix:
-                return signal
+            if intensity.get(name) is not None:
+                signal = Signal(number(intensity[name], name), "direct", source, tier, *span, arrived)
+                return [self._with_shares(signal, mix)]
+        return []
+
+    def _with_shares(self, signal: Signal, mix: Mapping[str, float | None]) -> Signal:
+        """Return a signal with the shares of its mix, where the mix is possible."""
+        try:
             mixed = self.factors.mixed(mix, 100.0)
-            return replace(signal, clean_share=mixed.clean_share, shares=mixed.shares)
-        return None
+        except ValueError:
+            return signal
+        return replace(signal, clean_share=mixed.clean_share, shares=mixed.shares)
 
 
 def _mix(half: Mapping[str, Any]) -> dict[str, float | None]:

@@ -127,6 +127,7 @@ export default {
   "past.later": "Later",
   "past.hint": "Drag across a plot to zoom in; double-click to zoom out.",
   "past.period": "{from} to {to}, {resolution}",
+  "past.corrected": "Corrected time: {names}.",
   "past.empty": "{from} to {to}: no stored data.",
   "past.failed": "History unavailable: {reason}.",
   "past.summary": "Carbon intensity of this site: {least} to {most} g/kWh. The values are in the table below.",

@@ -96,9 +96,10 @@ export class Past {
   }
 
   #describe() {
-    const { since, until, resolution, time } = this.history;
+    const { since, until, resolution, time, correction } = this.history;
     const ends = [since, until].map((second) => this.siteTime.full(second * 1e3));
-    put("past-period", t(time.length ? "past.period" : "past.empty", { from: ends[0], to: ends[1], resolution: t(`resolution.${resolution}`) }));
+    const period = t(time.length ? "past.period" : "past.empty", { from: ends[0], to: ends[1], resolution: t(`resolution.${resolution}`) });
+    put("past-period", correction ? `${period} ${t("past.corrected", { names: correction })}` : period);
     const values = this.history.emission_intensity.filter(isNumber);
     const least = values.length ? Math.min(...values) : null;
     const most = values.length ? Math.max(...values) : null;

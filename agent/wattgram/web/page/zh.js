@@ -127,6 +127,7 @@ export default {
   "past.later": "更晚",
   "past.hint": "在图上拖动可放大，双击返回。",
   "past.period": "{from} 至 {to}，{resolution}",
+  "past.corrected": "已更正的时间：{names}。",
   "past.empty": "{from} 至 {to}：无存储数据。",
   "past.failed": "历史数据不可用：{reason}。",
   "past.summary": "本厂碳排放强度：{least} 至 {most} g/kWh。具体数值见下表。",

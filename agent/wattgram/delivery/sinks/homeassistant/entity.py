@@ -181,6 +181,22 @@ _MASSES = (
     ("avoided", "Avoided emission", ("pv", *_GENERATORS)),
     ("captured", "Captured", ("capture",)),
 )
+_CARBON = (
+    ("grid_import_emission", "Grid import emission", ()),
+    ("grid_export_emission", "Grid export emission", ()),
+    ("pv_emission", "PV emission", ("pv",)),
+    ("generation_emission", "Generation emission", _GENERATORS),
+    ("battery_discharge_emission", "Battery discharge emission", ("battery",)),
+    ("battery_charge_emission", "Battery charge emission", ("battery",)),
+    ("battery_loss_emission", "Battery loss emission", ("battery",)),
+    ("unaccounted_emission", "Unaccounted emission", ()),
+)
+_CLOSING = (
+    ("battery_loss_energy", "Battery loss energy", ("battery",)),
+    ("unaccounted_energy", "Unaccounted energy", ()),
+    ("estimated_energy", "Estimated energy", ()),
+)
+"""Numbers with which a record closes (METHOD-SITE 12), and the roles that they need; disabled by default."""
 
 
 def of_site(roles: frozenset[str]) -> dict[str, tuple[Entity, ...]]:
@@ -193,12 +209,16 @@ def of_site(roles: frozenset[str]) -> dict[str, tuple[Entity, ...]]:
     def exists(row: tuple[str, str, tuple[str, ...]]) -> bool:
         return not row[2] or bool(roles & frozenset(row[2]))
 
-    flows, shares, masses = (list(filter(exists, rows)) for rows in (_FLOWS, _SHARES, _MASSES))
+    flows, shares, masses, carbon, closing = (
+        list(filter(exists, rows)) for rows in (_FLOWS, _SHARES, _MASSES, _CARBON, _CLOSING)
+    )
     tick = [Entity(f"{field}_power", f"{name} power", "W", "power", MEASURED) for field, name, _ in flows]
     tick += [Entity("emission_intensity", "Emission intensity", "g/kWh", "", MEASURED)]
     tick += [Entity("grid_intensity", "Grid intensity", "g/kWh", "", MEASURED)]
     if "battery" in roles:
         tick.append(Entity("battery_intensity", "Battery intensity", "g/kWh", "", MEASURED))
+        tick.append(Entity("battery_stock_energy", "Battery stock", "Wh", "energy_storage", MEASURED, shown=False))
+        tick.append(Entity("battery_stock_emission", "Battery stock emission", "g", "", MEASURED, shown=False))
     tick.append(Entity("emission_rate", "Emission rate", "g/h", "", MEASURED))
     tick += [Entity(field, name, "%", "", MEASURED, percent=True) for field, name, _ in shares]
     tick.append(Entity("coverage", "Coverage", "%", "", MEASURED, percent=True, diagnostic=True))
@@ -208,5 +228,7 @@ def of_site(roles: frozenset[str]) -> dict[str, tuple[Entity, ...]]:
         Entity(f"{field}_energy", f"{name} energy", "Wh", "energy", SUMMED, window=True) for field, name, _ in flows
     ]
     quarter += [Entity(field, name, "g", "", SUMMED, window=True) for field, name, _ in masses]
+    quarter += [Entity(field, name, "g", "", SUMMED, window=True, shown=False) for field, name, _ in carbon]
+    quarter += [Entity(field, name, "Wh", "energy", SUMMED, window=True, shown=False) for field, name, _ in closing]
     day = [Entity("emission_intensity", "Emission intensity of the last day", "g/kWh", "", MEASURED, window=True)]
     return {"tick": tuple(tick), "15m": tuple(quarter), "1d": tuple(day)}

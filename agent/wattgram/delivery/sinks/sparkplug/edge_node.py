@@ -6,6 +6,7 @@ Rules: Sparkplug 3.0.0 specification, chapters 4 to 6; names in brackets are its
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from math import isnan
 
 from wattgram.base.record import Record, Series
@@ -74,6 +75,7 @@ class EdgeNode:
     def publish(self, records: Sequence[Record], replayed: int, time: int) -> dict[int, str]:
         """Send records as data, the first `replayed` as history; return the reason of each unusable record by index."""
         refused: dict[int, str] = {}
+        records = [_as_born(record) for record in records]
         new = {record.series for record in records if record.series.kind != "device"} - self._metrics.keys()
         if new:  # a birth must contain all metrics that follow [topics-nbirth-metric-reqs]
             for series in (record.series for record in records):
@@ -145,3 +147,13 @@ def _prefix(series: Series) -> str:
 def _is_empty(record: Record) -> bool:
     """Return whether a record has no values, because the device does not answer."""
     return record["quality"] == "stale" and all(map(isnan, record.numbers()))
+
+
+def _as_born(record: Record) -> Record:
+    """Return a window without the text of its corrections: the names of the metrics are those of the other windows."""
+    texts = record.series.texts
+    if record.series.kind != "emission" or "correction" not in texts:
+        return record
+    place = texts.index("correction")
+    series = replace(record.series, texts=texts[:place] + texts[place + 1 :])
+    return replace(record, series=series, texts=record.texts[:place] + record.texts[place + 1 :])

@@ -49,7 +49,8 @@ def unit(series: Series, field: str) -> str:
         found = QUANTITIES[field].unit if field in QUANTITIES else ""
         return "" if found == "1" else found
     if series.kind == "emission":
-        return next((word for pattern, word in _FIELD_UNITS if pattern.fullmatch(field)), "")
+        measured = field.removesuffix("_uncertainty")  # it has the unit of its field
+        return next((word for pattern, word in _FIELD_UNITS if pattern.fullmatch(measured)), "")
     return ""
 
 

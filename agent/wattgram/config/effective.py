@@ -1,0 +1,65 @@
+"""The effective configuration as plain data: every setting with the value in force, without secrets."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import lru_cache
+
+from wattgram_drivers.device import Device
+
+from wattgram.base.canonical import Plain, canonical, digest, plain
+
+from .devices_table import DeviceConfig
+from .load import Config
+from .role_keys import KEYS
+
+FLATTENED = ("battery", "emission")
+"""Settings of a device that are grouped in the program, and keys of [[device]] in the file."""
+
+OTHER_FIELDS = ("grid", "devices", "sinks", "maps")
+"""Fields of a configuration that are no table of their name: the maps are named by their digests."""
+
+OF_ROLES = {"stated": ("battery",), "heat": ("chp",)}
+"""Roles of settings that are no keys: whether an efficiency is configured, and the heat of a CHP."""
+
+
+def effective(config: Config) -> dict[str, Plain]:
+    """Return the settings of a configuration by table and key.
+
+    Defaults are included. device: settings by name; device_order: their names in order. map: digest of the device's
+    register map, "" for a device that describes itself. Devices in another order are another configuration, since
+    sums of doubles depend on the order; keys in another order, comments and the spelling of a number are not.
+    """
+    grid = _table(config.grid)
+    grid |= {"source": grid.pop("sources"), "factor_g_per_kwh": grid.pop("factor")}
+    tables = {item.name: getattr(config, item.name) for item in fields(config) if item.name not in OTHER_FIELDS}
+    found: dict[str, Plain] = {name: plain(settings) for name, settings in tables.items()}
+    found |= {name: plain(settings) for name, settings in config.sinks.items()}
+    return found | {
+        "grid": grid,
+        "device": {device.name: _device(device) for device in config.devices},
+        "device_order": [device.name for device in config.devices],
+    }
+
+
+def _device(device: DeviceConfig) -> dict[str, Plain]:
+    found = _table(device)
+    for group in FLATTENED:
+        settings = found.pop(group)
+        assert isinstance(settings, dict)  # both are frozen objects
+        found |= {key: value for key, value in settings.items() if device.role in OF_ROLES.get(key, KEYS.get(key, ()))}
+    for key in ("name", "device", "endpoint"):
+        del found[key]
+    return found | {"url": str(device.endpoint), "map": "" if device.device is None else map_digest(device.device)}
+
+
+def _table(settings: object) -> dict[str, Plain]:
+    found = plain(settings)
+    assert isinstance(found, dict)  # the settings are a frozen object
+    return found
+
+
+@lru_cache(maxsize=128)
+def map_digest(device: Device) -> str:
+    """Return the digest of a register map as loaded, with the ratio of the transformers; texts for people count."""
+    return digest(canonical(device))
