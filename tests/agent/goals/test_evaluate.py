@@ -19,10 +19,12 @@ from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
 from wattgram.goals.evaluate import evaluate, judged
+from wattgram.goals.stored_days import days
 from wattgram.goals.targets import milestone
 from wattgram.goals.terms.day import Day
 from wattgram.goals.terms.finding import IndicatorValue
 from wattgram.goals.terms.outcome import GoalOutcome
+from wattgram.store.history import History
 
 from tests.support.approximate import near
 from tests.support.goal_days import ZONE, at, day, device, entry, extras
@@ -310,3 +312,12 @@ def test_daily_noise_does_not_change_the_state_of_a_goal_far_from_its_target(noi
     for end in range(max(5, len(noise) // 5), len(noise) + 1, 3):
         as_of = (date(2026, 11, 1) + timedelta(end)).isoformat()
         assert card("A12", days[:end], as_of, period).state == ("on track" if good else "off track")
+
+
+def test_the_mean_load_is_over_the_time_with_a_load(tmp_path: Path) -> None:
+    """A day of 2400 kWh in 12 h; its balance covers 18 h, as some channels are known without a load."""
+    fields = {"load_energy": 2.4e6, "load_power": 200e3, "coverage": 0.75}
+    windows = [window("1d", utc("2026-11-14T00:00:00+08:00"), fields)]
+    config = site(folder=stored(tmp_path / "spool", windows))
+    (stored_day,) = days(History(config.spool.path, "works"), config, at("2026-11-15"))
+    assert (stored_day.sums["mean_load.part"], stored_day.sums["mean_load.whole"]) == (2.4e6, near(12.0))
