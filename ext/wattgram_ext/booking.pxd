@@ -13,7 +13,7 @@ from .windows cimport *
 
 
 cdef struct Tariff:      # factors of the inventories, g/Wh
-    double residual
+    double residual      # where the row has none; NaN = unknown
     double official      # NaN = the row's
     double certificate
 
@@ -106,11 +106,12 @@ cdef inline void gain_flows(
     gained[SUM_GENERATION] += flows.generation
     gained[SUM_DISCHARGE] += flows.discharge
     gained[SUM_CHARGE] += flows.charge
-    gained[SUM_SCOPE1] += flows.fuel_carbon
+    gained[SUM_SCOPE1] += flows.fuel_carbon - flows.upstream
     gained[SUM_SCOPE2_LOCATION] += flows.imported * row.official
-    gained[SUM_SCOPE2_MARKET] += flows.imported * tariff.residual
+    if flows.imported > 0:  # an unknown residual mix leaves the sum unknown, but not without an import
+        gained[SUM_SCOPE2_MARKET] += flows.imported * row.residual
     gained[SUM_IMPORT_CARBON] += flows.imported * row.grid
-    gained[SUM_RENEWABLE_CARBON] += flows.renewable_carbon
+    gained[SUM_RENEWABLE_CARBON] += flows.renewable_carbon + flows.upstream
     gained[SUM_PV_CARBON] += flows.pv_carbon
     gained[SUM_DISCHARGE_CARBON] += sources[1].carbon
     gained[SUM_FUEL] += flows.fuel
@@ -296,7 +297,8 @@ cdef inline void book(
             gained[SUM_KNOWN_ENERGY + i] = gained[SUM_IMPORT + i]
     if hour != NULL and flows.known[FLOW_IMPORT]:
         matched = match(totals, hour, row.certificates, gained[SUM_IMPORT])
-        gained[SUM_SCOPE2_MARKET] -= matched * (tariff.residual - tariff.certificate)
+        if matched > 0:
+            gained[SUM_SCOPE2_MARKET] -= matched * (row.residual - tariff.certificate)
     show(row, flows, shares, gained, balanced, out)
     if not row.seconds > 0:
         return

@@ -75,6 +75,7 @@ cdef inline Flows joined_flows(const Lane *lanes, int count) noexcept nogil:
         result.pv_carbon += part.pv_carbon
         result.fuel += part.fuel
         result.fuel_carbon += part.fuel_carbon
+        result.upstream += part.upstream
         result.unaccounted += part.unaccounted
         result.terminal += part.terminal
         result.hidden += part.hidden

@@ -38,6 +38,7 @@ cdef struct Row:         # an input row
     const double *soc    # of each pool; NULL without the column
     double certificates  # Wh
     double official      # g/Wh of the location-based ledger
+    double residual      # g/Wh of the market-based ledger; NaN = unknown
 
 
 cdef struct Flows:       # powers of an interval, W; only residual and groups may be negative
@@ -54,6 +55,7 @@ cdef struct Flows:       # powers of an interval, W; only residual and groups ma
     double pv_carbon     # g/h
     double fuel          # genset, chp
     double fuel_carbon   # g/h
+    double upstream      # g/h of it that is not of the combustion
     double groups[GROUP_COUNT]
     double coverage
     double unaccounted   # of a balanced interval: meter noise below a load of 0
@@ -93,6 +95,7 @@ cdef struct Channels:    # of a busbar; the pointers are to all channels of the 
     BatteryGroup *pools
     int *order           # channels sorted by busbar and kind, batteries also by pool
     double *factor       # g/Wh
+    double *upstream     # share of a producer's carbon that is not of the combustion of its fuel
     double *before       # each channel's power at the previous instant, W
 
 
@@ -188,9 +191,9 @@ cdef inline void exchange(Channels *channels, const Row *row, Seen *seen, Flows 
 
 
 cdef inline double produced(
-    const Channels *channels, int kind, const Row *row, int *seen, double *carbon
+    const Channels *channels, int kind, const Row *row, int *seen, double *carbon, double *upstream
 ) noexcept nogil:
-    """Return the production of a kind's channels, W; add to `seen` and to `carbon` (g/h).
+    """Return the production of a kind's channels, W; add to `seen`, to `carbon` and to `upstream` (g/h).
 
     A producer that draws power, such as an inverter at night, produces 0 and so adds to the load (4.1). Fuel
     measured at idle counts, too (4.7).
@@ -218,6 +221,8 @@ cdef inline double produced(
         if rates != NULL and 0 <= rates[channel] <= MOST_RATE:
             rate = rates[channel]
         burnt += rate
+        if channels.upstream[channel] > 0:
+            upstream[0] += rate * channels.upstream[channel]
     seen[0] += there
     carbon[0] += burnt
     return result
@@ -237,6 +242,7 @@ cdef inline Flows flows(Channels *channels, const Row *row, Seen *seen) noexcept
     cdef int i
     seen[0] = Seen(0, 0, 0, 0, 0)
     result.load = result.renewable_carbon = result.fuel_carbon = result.coverage = result.unaccounted = 0
+    result.upstream = 0
     result.terminal = result.contained = result.hidden = result.unnamed = 0
     result.unpriced = False
     power = net_of(channels, GRID, row, False, &seen.grid, &both)
@@ -249,15 +255,15 @@ cdef inline Flows flows(Channels *channels, const Row *row, Seen *seen) noexcept
         if channels.grouped:
             result.groups[i] = net_of(channels, METERS + i, row, True, &seen.meters, &ignored)
             result.residual += result.groups[i]
-    result.pv = produced(channels, PV, row, &seen.pv, &result.renewable_carbon)
+    result.pv = produced(channels, PV, row, &seen.pv, &result.renewable_carbon, &ignored)
     result.pv_carbon = result.renewable_carbon
     renewable = (
-        produced(channels, WIND, row, &seen.generation, &result.renewable_carbon)
-        + produced(channels, HYDRO, row, &seen.generation, &result.renewable_carbon)
+        produced(channels, WIND, row, &seen.generation, &result.renewable_carbon, &ignored)
+        + produced(channels, HYDRO, row, &seen.generation, &result.renewable_carbon, &ignored)
     )
     result.fuel = (
-        produced(channels, GENSET, row, &seen.generation, &result.fuel_carbon)
-        + produced(channels, CHP, row, &seen.generation, &result.fuel_carbon)
+        produced(channels, GENSET, row, &seen.generation, &result.fuel_carbon, &result.upstream)
+        + produced(channels, CHP, row, &seen.generation, &result.fuel_carbon, &result.upstream)
     )
     result.renewable = result.pv + renewable
     result.generation = result.fuel + renewable

@@ -7,7 +7,7 @@ and carbon in its batteries, differ by a little. The differences are few, and a 
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.math cimport isfinite
+from libc.math cimport isfinite, isnan
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy
 
@@ -82,6 +82,8 @@ def differences(bytes base not None, bytes copy not None):
             out[0] = (
                 since(changed, changed + 1 + window, TRACKED[i]) - since(sums, sums + 1 + window, TRACKED[i])
             )
+            if isnan(out[0]):  # the market-based sum, while the residual mix is unknown
+                out[0] = 0
             out += 1
     for i in range(parts.pool_numbers):
         out[i] = (changed_pools[i] - pools[i])

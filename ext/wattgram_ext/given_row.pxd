@@ -4,7 +4,7 @@
 from libc.math cimport NAN, isnan
 
 from .channels cimport Row
-from .site_memory cimport CARBON, CERTIFICATES, ENERGY, OFFICIAL, SOC, SiteMemory
+from .site_memory cimport CARBON, CERTIFICATES, ENERGY, OFFICIAL, RESIDUAL, SOC, SiteMemory
 from .units cimport LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH
 
 
@@ -37,6 +37,9 @@ cdef inline Row read_row(const SiteMemory *site, const double *given) noexcept n
     row.official = given_number(site, given, OFFICIAL) / WH_PER_KWH
     if not 0 <= row.official <= MOST_INTENSITY / WH_PER_KWH:
         row.official = row.grid if isnan(site.tariff.official) else site.tariff.official
+    row.residual = given_number(site, given, RESIDUAL) / WH_PER_KWH
+    if not 0 <= row.residual <= MOST_INTENSITY / WH_PER_KWH:
+        row.residual = site.tariff.residual
     row.certificates = given_number(site, given, CERTIFICATES)
     if not 0 <= row.certificates <= MOST_POWER * row.hours:
         row.certificates = 0

@@ -5,7 +5,7 @@ Without a load, the present channels are booked all the same: their surplus is u
 time (METHOD-SITE 9, 12). Balance and allocation are those of each busbar; the sums are the site's alone.
 """
 
-from libc.math cimport INFINITY, NAN
+from libc.math cimport INFINITY, NAN, isnan
 
 from .amounts cimport AMOUNT_COUNT, take, wait
 from .booking cimport book, gain, gain_unpriced_load, hold, keep_busbar
@@ -21,7 +21,7 @@ from .terminals cimport Contained, hide, remember
 from .units cimport G_PER_KG, MOST_INTENSITY, MOST_POWER, MOST_RATE, WH_PER_KWH
 from .windows cimport (
     BATTERY_INTENSITY, CAPTURED, COVERAGE, GRID_INTENSITY, GROUP_COUNT, LOSS_EMISSION, LOSS_ENERGY, OUTPUT_COUNT,
-    SCOPE1, STOCK_EMISSION, STOCK_ENERGY, SUM_CAPTURED, SUM_CAPTURED_TIME, SUM_CORE, Sums, add,
+    SCOPE1, STOCK_EMISSION, STOCK_ENERGY, SUM_CAPTURED, SUM_CAPTURED_TIME, SUM_CORE, SUM_SCOPE2_MARKET, Sums, add,
 )
 
 
@@ -42,6 +42,17 @@ cdef inline void take_apart(SiteMemory *site, const double *given, const Row *ro
         add(site.totals, SUM_CAPTURED_TIME, row.seconds)
     if site.columns[BURNT] >= 0 or site.columns[BIOGENIC] >= 0 or site.columns[HEAT] >= 0:
         take_amounts(site, given, row.seconds)
+
+
+cdef inline void mend_market(SiteMemory *site, const Row *row) noexcept nogil:
+    """Start the market-based sum anew after a time with an unknown residual mix: running windows stay unknown."""
+    cdef int i
+    if isnan(row.residual) or not isnan(site.totals.high[SUM_SCOPE2_MARKET]):
+        return
+    site.totals.high[SUM_SCOPE2_MARKET] = site.totals.low[SUM_SCOPE2_MARKET] = 0
+    for i in range(site.windows):
+        site.starts[i].high[SUM_SCOPE2_MARKET] = NAN
+        site.starts[i].low[SUM_SCOPE2_MARKET] = 0
 
 
 cdef inline void move_flows(SiteMemory *site, Row *row) noexcept nogil:
@@ -150,6 +161,7 @@ cdef inline void compute_row(SiteMemory *site, const double *given, double *out)
     cdef const Sums *hour = site.starts + site.hour if site.columns[CERTIFICATES] >= 0 else NULL
     cdef bint known, priced, kept
     cdef int i
+    mend_market(site, &row)
     move_flows(site, &row)
     for i in range(OUTPUT_COUNT):
         out[i] = NAN

@@ -24,7 +24,9 @@ official: g/kWh of scope2_location; NaN = official_factor.
 burnt: g of fossil CO2 of fuel that makes no electricity: boilers, burners, the heat of a CHP; NaN = unknown.
 biogenic: g of biogenic CO2; NaN = unknown. heat: Wh of heat meters; NaN = unknown. All three are counted with or
 without a balance, and also in a row without a length.
-ends: one a window, its nominal length in s if it ends with this row; else 0 or NaN."""
+ends: one a window, its nominal length in s if it ends with this row; else 0 or NaN.
+residual: g/kWh of the residual mix of the market-based method; NaN = residual_factor. scope2_market of a time with
+import is NaN where both are unknown."""
 
 OUTPUTS: tuple[str, ...]
 """Names of the numbers of an output row: load_power grid_import_power grid_export_power pv_power generation_power
@@ -55,7 +57,8 @@ class Accounts:
 
     roles: one of ROLES a channel, or TERMINAL_ROLE. factors: g/kWh of each channel's own production (pv wind hydro
     genset chp; ignored elsewhere). method: "proportional" or "local-first" (METHOD 4.4). residual_factor: g/kWh of the
-    market-based method's residual mix (METHOD 4.8). charge_efficiency, discharge_efficiency: of the battery, 0-1.
+    market-based method's residual mix (METHOD 4.8), NaN = unknown.
+    charge_efficiency, discharge_efficiency: of the battery, 0-1.
     windows: number of running windows beside the ticks.
     columns: those of COLUMNS that a row contains after the powers, in the row's order.
     terminals: for each channel the index of the terminal that contains it, -1 for none; for pv and battery.
@@ -73,6 +76,8 @@ class Accounts:
     pools: index of each channel's pool, used for batteries, default 0. The batteries of a pool are on one busbar and
     are summed before the sign decides; each pool has a stock of its own. batteries: (charge_efficiency,
     discharge_efficiency, capacity, self_discharge, learning) of each pool, by default the arguments above.
+    upstream: share of each producer's carbon that is not of the combustion of its fuel, default 0: it is in the carbon
+    of the electricity, and not in scope1.
     ValueError: the message names the invalid argument.
     """
 
@@ -82,7 +87,7 @@ class Accounts:
         factors: Sequence[float],
         *,
         method: str = "proportional",
-        residual_factor: float = 609.6,
+        residual_factor: float = ...,
         charge_efficiency: float = 0.95,
         discharge_efficiency: float = 0.95,
         windows: int = 0,
@@ -101,6 +106,7 @@ class Accounts:
         busbars: Sequence[int] | None = None,
         pools: Sequence[int] | None = None,
         batteries: Sequence[tuple[float, float, float, float, bool]] | None = None,
+        upstream: Sequence[float] | None = None,
     ) -> None: ...
     def step(self, block: bytes) -> bytes:
         """Advance over instants in order, and return a row of OUTPUTS for each.

@@ -25,7 +25,7 @@ from .old_state cimport VERSION
 from .pool cimport Stock, learned_trip, out_of_range
 from .pool_moves cimport charging, discharging, show_stock
 from .site_memory cimport ENDS, ENERGY, MAGIC, Header, SiteMemory, allocate_memory, forget_open, free_memory
-from .site_setup cimport battery_of, checked, indices_of, set_channels, set_columns, set_terminals
+from .site_setup cimport battery_of, checked, indices_of, set_channels, set_columns, set_terminals, set_upstream
 from .site_state cimport check_state, take_state
 from .site_windows cimport CLOSED_COUNT, fill_window, restart_window, sum_window
 from .units cimport MOST_INTENSITY, MOST_POWER, MOST_SECONDS, WH_PER_KWH
@@ -36,6 +36,7 @@ TERMINAL_ROLE = "terminal"
 GROUPS = ("industry", "power", "building", "transport")
 COLUMNS = (
     "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends",
+    "residual",
 )
 OUTPUTS = (
     "load_power", "grid_import_power", "grid_export_power", "pv_power", "generation_power",
@@ -73,7 +74,7 @@ cdef class Accounts:
         factors,
         *,
         str method not None="proportional",
-        double residual_factor=609.6,
+        double residual_factor=NAN,
         double charge_efficiency=0.95,
         double discharge_efficiency=0.95,
         int windows=0,
@@ -92,12 +93,14 @@ cdef class Accounts:
         busbars=None,
         pools=None,
         batteries=None,
+        upstream=None,
     ):
         cdef int i
         roles, factors = list(roles), list(factors)
         if method not in ("proportional", "local-first"):
             raise ValueError(f"method: {method!r}, expected proportional or local-first")
-        checked("residual_factor", residual_factor, 0, MOST_INTENSITY)
+        if not isnan(residual_factor):
+            checked("residual_factor", residual_factor, 0, MOST_INTENSITY)
         checked("windows", windows, 0, 1000)
         checked("rated_power", rated_power, 0, MOST_POWER)
         checked("register_step", register_step, 0, MOST_POWER)
@@ -133,6 +136,7 @@ cdef class Accounts:
             MAGIC, VERSION, self.site.channels, windows, 2166136261, self.site.busbars, self.site.pools
         )
         set_channels(&self.site, roles, factors, groups, busbars, pools, (*ROLES, TERMINAL_ROLE), GROUPS)
+        set_upstream(&self.site, [0.0] * len(roles) if upstream is None else list(upstream))
         terminals = [-1] * len(roles) if terminals is None else list(terminals)
         set_terminals(&self.site, roles, terminals, busbars, TERMINAL_ROLE)
         set_columns(&self.site, columns, COLUMNS)

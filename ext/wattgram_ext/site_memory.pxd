@@ -23,7 +23,7 @@ cdef extern from *:
 
 
 cdef enum:               # optional columns of an input row, as COLUMNS
-    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, BURNT, BIOGENIC, HEAT, ENDS
+    ENERGY, CARBON, SOC, CERTIFICATES, CAPTURED_MASS, OFFICIAL, BURNT, BIOGENIC, HEAT, ENDS, RESIDUAL
     COLUMN_COUNT
 
 
@@ -102,6 +102,7 @@ cdef inline bint allocate_memory(SiteMemory *site) noexcept nogil:
     """
     cdef int *order
     cdef double *factor
+    cdef double *upstream
     cdef BatteryGroup *groups
     cdef int i
     site.sides = <Channels *> calloc(site.busbars, sizeof(Channels))
@@ -110,6 +111,7 @@ cdef inline bint allocate_memory(SiteMemory *site) noexcept nogil:
     # one element more than needed: calloc(0) may return NULL
     order = site.sides.order = <int *> calloc(site.channels + 1, sizeof(int))
     factor = site.sides.factor = <double *> calloc(site.channels + 1, sizeof(double))
+    upstream = site.sides.upstream = <double *> calloc(site.channels + 1, sizeof(double))
     groups = site.sides.pools = <BatteryGroup *> calloc(site.pools, sizeof(BatteryGroup))
     site.batteries = <Battery *> calloc(site.pools, sizeof(Battery))
     site.contained = <Contained *> calloc(site.busbars, sizeof(Contained))
@@ -123,8 +125,8 @@ cdef inline bint allocate_memory(SiteMemory *site) noexcept nogil:
     site.block_size = size_of_block(site)
     site.block = <char *> calloc(1, site.block_size)
     if (
-        order == NULL or factor == NULL or groups == NULL or site.batteries == NULL or site.lanes == NULL
-        or site.draws == NULL or site.block == NULL or site.contained == NULL or site.terminals.members == NULL
+        order == NULL or factor == NULL or upstream == NULL or groups == NULL or site.batteries == NULL
+        or site.lanes == NULL or site.draws == NULL or site.block == NULL or site.contained == NULL or site.terminals.members == NULL
         or site.terminals.powers == NULL or site.terminals.energies == NULL or site.waiting.before == NULL
         or site.waiting.lasted == NULL
     ):
@@ -135,6 +137,7 @@ cdef inline bint allocate_memory(SiteMemory *site) noexcept nogil:
         site.sides[i].count = site.channels
         site.sides[i].order = order
         site.sides[i].factor = factor
+        site.sides[i].upstream = upstream
         site.sides[i].pool_count = site.pools
         site.sides[i].pools = groups
         site.sides[i].before = <double *> (site.starts + site.windows)
@@ -145,6 +148,7 @@ cdef inline void free_memory(SiteMemory *site) noexcept nogil:
     if site.sides != NULL:
         free(site.sides.order)
         free(site.sides.factor)
+        free(site.sides.upstream)
         free(site.sides.pools)
     free(site.contained)
     free(site.waiting.before)

@@ -116,6 +116,17 @@ cdef inline int set_order(SiteMemory *site, list kinds, list busbars, list pools
     return 0
 
 
+cdef inline int set_upstream(SiteMemory *site, list shares) except -1:
+    """Write the share of each producer's carbon that is not of the combustion of its fuel."""
+    cdef int i
+    if len(shares) != site.channels:
+        raise ValueError(f"upstream: {len(shares)}, expected one a channel: {site.channels}")
+    for i in range(site.channels):
+        checked(f"channel {i}: upstream", shares[i], 0, 1)
+        site.sides.upstream[i] = shares[i]
+    return 0
+
+
 cdef inline int set_terminals(
     SiteMemory *site, list roles, list terminals, list busbars, str terminal_role
 ) except -1:
@@ -142,7 +153,7 @@ cdef inline int set_terminals(
 cdef inline int set_columns(SiteMemory *site, columns, tuple known_columns) except -1:
     """Write the place of each optional column, and the width of a row."""
     cdef int column, i
-    sizes = (2 * site.channels, site.channels, site.pools, 1, 1, 1, 1, 1, 1, site.windows)
+    sizes = (2 * site.channels, site.channels, site.pools, 1, 1, 1, 1, 1, 1, site.windows, 1)
     site.width = HEAD + site.channels
     for column in range(COLUMN_COUNT):
         site.columns[column] = -1

@@ -5,7 +5,7 @@ Only the present version has the parts of `site_memory`; `old_state` converts th
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from libc.math cimport NAN, isfinite
+from libc.math cimport NAN, isfinite, isnan
 from libc.stdint cimport uint32_t
 from libc.string cimport memcpy, memset
 
@@ -16,6 +16,7 @@ from .old_state cimport (
 )
 from .pool cimport Stock, Trips
 from .site_memory cimport MAGIC, Header, SiteMemory
+from .windows cimport SUM_COUNT, SUM_SCOPE2_MARKET
 
 
 cdef inline int channels_of(const SiteMemory *site, int version) noexcept nogil:
@@ -84,6 +85,12 @@ cdef inline void convert_state(SiteMemory *site, const char *state, int version)
             old += 1
 
 
+cdef inline bint may_be_unknown(const SiteMemory *site, const double *number, const char *state) noexcept nogil:
+    """Return whether a number of a state is a sum of the market-based ledger, which an unknown residual mix leaves NaN."""
+    cdef Py_ssize_t place = (<const char *> number - state) - (<const char *> site.totals - site.block)
+    return place >= 0 and place // <Py_ssize_t> sizeof(double) % SUM_COUNT == SUM_SCOPE2_MARKET
+
+
 cdef inline bint damaged(const SiteMemory *site, const char *state, int version) noexcept nogil:
     """Return whether a state of the right size holds an impossible number."""
     cdef Py_ssize_t head = <Py_ssize_t> sizeof(Header) if version == VERSION else OLD_HEADER
@@ -92,6 +99,8 @@ cdef inline bint damaged(const SiteMemory *site, const char *state, int version)
     cdef Py_ssize_t i, count
     count = (size_of_state(site, version) - head) // <Py_ssize_t> sizeof(double) - channels_of(site, version)
     for i in range(count):
+        if isnan(numbers[i]) and version == VERSION and may_be_unknown(site, numbers + i, state):
+            continue
         if not isfinite(numbers[i]) or (i < stock and numbers[i] < 0):
             return True
     return False

@@ -152,7 +152,7 @@ def agree(name: str, ours: bytes, theirs: bytes) -> None:
 
 
 def accounts() -> Callable[[bytes], bytes]:
-    return Accounts(ROLES, FACTORS, windows=5).step
+    return Accounts(ROLES, FACTORS, windows=5, residual_factor=609.6).step
 
 
 def compare(plain: PlainC, numpy: Numpy, blocks: list[bytes]) -> None:

@@ -17,7 +17,7 @@ def test_roles_and_outputs_are_the_contracts() -> None:
     assert " ".join(ROLES) == "grid pv wind hydro genset chp battery load ev"
     assert len(OUTPUTS) == len(set(OUTPUTS)) == 42
     assert " ".join(GROUPS) == "industry power building transport"
-    assert " ".join(COLUMNS) == "energy carbon soc certificates captured official burnt biogenic heat ends"
+    assert " ".join(COLUMNS) == "energy carbon soc certificates captured official burnt biogenic heat ends residual"
 
 
 # METHOD 4.11, worked examples
@@ -238,7 +238,7 @@ def test_avoided_is_a_ledger_of_its_own() -> None:
 
 
 def test_inventories_count_fuel_and_import_and_do_not_subtract_export() -> None:
-    accounts = Accounts(["grid", "chp", "pv"], [0, 400, 0], windows=1)
+    accounts = Accounts(["grid", "chp", "pv"], [0, 400, 0], windows=1, residual_factor=609.6)
     step(accounts, 10e3, 5e3, 0, seconds=0)
     step(accounts, 10e3, 5e3, 0)
     step(accounts, -10e3, 0, 20e3, seconds=0)
@@ -371,7 +371,48 @@ def test_a_charger_is_transport_by_default() -> None:
 
 
 def contract(**settings: Any) -> Accounts:
-    return Accounts(["grid", "pv"], [0, 0], columns=["certificates"], windows=2, hour=0, **settings)
+    settings |= {"columns": ["certificates"], "windows": 2, "hour": 0, "residual_factor": 609.6}
+    return Accounts(["grid", "pv"], [0, 0], **settings)
+
+
+def test_each_row_has_the_residual_mix_of_its_own_year() -> None:
+    # METHOD 2.1: 594.2 in 2021, 585.6 in 2022; 10 kWh imported in the last hour of 2021 and in the first of 2022
+    accounts = Accounts(["grid"], [0], columns=["residual"], windows=1)
+    old, new = step(accounts, 10e3, more=[594.2]), step(accounts, 10e3, more=[585.6])
+    assert (old["scope2_market"], new["scope2_market"]) == pytest.approx((5942, 5856))
+    assert unpack(accounts.window(0, 2 * HOUR))["scope2_market"] == pytest.approx(5942 + 5856)
+
+
+def test_an_unknown_residual_mix_leaves_the_market_based_sum_absent() -> None:
+    accounts = Accounts(["grid", "pv"], [0, 0], columns=["residual"], windows=2)
+    assert step(accounts, -5e3, 10e3, more=[nan])["scope2_market"] == 0.0  # nothing was imported
+    step(accounts, -5e3, 10e3, seconds=0, more=[nan])
+    unknown = step(accounts, 10e3, 0.0, more=[nan])
+    assert isnan(unknown["scope2_market"])
+    assert unknown["scope2_location"] > 0
+    accounts.reset(0)
+    again = Accounts(["grid", "pv"], [0, 0], columns=["residual"], windows=2)
+    again.restore(accounts.state())
+    # the residual mix is known from here on: a window that began before stays without, the next one has it
+    for made in (accounts, again):
+        assert step(made, 10e3, 0.0, more=[600.0])["scope2_market"] == pytest.approx(6000)
+        assert isnan(unpack(made.window(1, 3 * HOUR))["scope2_market"])
+        made.reset(0)
+        step(made, 10e3, 0.0, more=[600.0])
+        assert unpack(made.window(0, HOUR))["scope2_market"] == pytest.approx(6000)
+
+
+def test_the_supply_of_a_fuel_is_in_the_electricity_and_not_in_scope_1() -> None:
+    # 5 kWh at 400 g/kWh, of which a quarter is of the supply: 2000 g, 1500 g burnt on the site
+    accounts = Accounts(["grid", "genset"], [0, 400], windows=1, upstream=[0, 0.25])
+    step(accounts, 0.0, 5e3, seconds=0)
+    row = step(accounts, 0.0, 5e3)
+    window = unpack(accounts.window(0, HOUR))
+    for found in (row, window):
+        assert found["emission"] == pytest.approx(2000)
+        assert found["generation_emission"] == pytest.approx(2000)
+        assert found["scope1"] == pytest.approx(1500)
+    assert details(accounts)["fuel_emission"] == pytest.approx(1500)
 
 
 def test_certificates_are_matched_within_the_hour_and_not_beyond() -> None:

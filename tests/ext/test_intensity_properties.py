@@ -9,9 +9,9 @@ from math import isfinite, isnan, nan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, OUTPUTS, ROLES, Accounts
+from wattgram_ext.intensity import CLOSED, DETAILS, OUTPUTS, ROLES, Accounts
 
-from tests.support.intensity_sites import GRID, PRODUCERS, Site, details, ended, same, sites, unpack
+from tests.support.intensity_sites import DRAWN, GRID, PRODUCERS, Site, details, ended, same, sites, unpack
 from tests.support.oracle_parts import Instant
 
 pytestmark = pytest.mark.slow(1)
@@ -254,7 +254,7 @@ def test_no_number_makes_an_infinity_or_a_share_beyond_one(data: st.DataObject, 
         roles,
         [500.0] * len(roles),
         windows=1,
-        columns=COLUMNS,
+        columns=DRAWN,
         groups=["industry"] * len(roles),
         hour=0,
         capacity=1e4,

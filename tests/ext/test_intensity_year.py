@@ -31,6 +31,7 @@ def accounts() -> Accounts:
         windows=3,
         columns=("carbon", "soc", "certificates", "captured", "ends"),
         groups=("", "", "", "", "", "industry", "transport"),
+        residual_factor=609.6,
         hour=HOURLY,
         capacity=200e3,
         self_discharge=0.0005,

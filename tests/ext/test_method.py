@@ -11,8 +11,9 @@ from random import Random
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from wattgram_ext.intensity import CLOSED, COLUMNS, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
+from wattgram_ext.intensity import CLOSED, DETAILS, GROUPS, OUTPUTS, ROLES, Accounts
 
+from tests.support.intensity_sites import DRAWN
 from tests.support.method import Method
 from tests.support.method_rows import (
     APART,
@@ -337,7 +338,7 @@ def sites(draw: st.DrawFn) -> Site:
     others = st.sampled_from([*(role for role in ROLES if role != "grid"), "battery", "pv", "genset"])
     roles = ["grid"] * draw(st.sampled_from([1, 1, 1, 2, 0])) + draw(st.lists(others, min_size=1, max_size=5))
     method = draw(st.sampled_from(["proportional", "local-first"]))
-    columns = draw(st.lists(st.sampled_from(COLUMNS), unique=True))
+    columns = draw(st.lists(st.sampled_from(DRAWN), unique=True))
     windows = draw(st.integers(1, 3))
     if method == "local-first" and sum(role in FUELLED for role in roles) > 1 and "carbon" in columns:
         # Carbon of an idle set beside a running set: by the README the load's, by the loop that of their mix.

@@ -194,7 +194,7 @@ def _configuration(
         more = {"interval": meter.interval, "timeout": f"{TIMEOUT:g}s"}
         devices += one_device(meter.name, meter.role, f"serial_{meter.kind}", meter.server.port, **more)
     return (
-        f'[site]\nname = "{SITE}"\ntimezone = "Asia/Shanghai"\ntick = "{TICK / NS:g}s"\n'
+        f'[grid]\nzone = "CN-CQ"\n[site]\nname = "{SITE}"\ntimezone = "Asia/Shanghai"\ntick = "{TICK / NS:g}s"\n'
         f'[spool]\npath = "{folder / "spool"}"\n{spool}\n[http]\nlisten = "{LOOPBACK}:{page}"\n'
         f'[mqtt]\nurl = "{broker.url}"\n[influxdb]\n{database.settings}{devices}'
     )

@@ -59,6 +59,9 @@ def configuration(folder: Path, speed: float, broker: Broker, database: Victoria
         text = one_device(part.name, part.role, driver, ports[bus], **more)
         devices.append(text + (f"quantities = {list(SUBMETER)}\n" if part.role in ("load", "ev") else ""))
     return f"""
+[grid]
+zone = "CN-CQ"
+
 [site]
 name = "soak"
 timezone = "{TIMEZONE}"

@@ -22,6 +22,9 @@ from wattgram.store.history import History
 from tests.support.plants import Plant
 
 SITE = """
+[grid]
+zone = "CN-CQ"
+
 [site]
 name = "works"
 timezone = "Europe/Berlin"
@@ -61,7 +64,7 @@ url = "tcp://10.0.0.5"
 START = int(datetime(2026, 6, 1, tzinfo=UTC).timestamp()) * NS
 HOUR = 3600 * NS
 DAY = 24 * HOUR
-GRID = GridConfig(factor=500.0)
+GRID = GridConfig("CN-CQ", factor=500.0)
 EVERY = ("tick", *WINDOWS)
 END_OF_TIME = 2**62
 
@@ -94,7 +97,7 @@ def corrected(plant: Plant, *corrections: CorrectionConfig) -> Config:
 def replay_with(config: Config, since: int = 0, until: int = 0) -> tuple[list[Record], Replay]:
     records: list[Record] = []
     ladder = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, ())
-    books = Books(config, ladder, START)
+    books = Books(config, ladder)
     replay = replayed(config.spool.path, "works", books, since, until, EVERY, lambda part, _: records.extend(part))
     return records, replay
 

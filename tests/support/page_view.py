@@ -90,6 +90,13 @@ class FixedView:
                 "share": 0.25,
                 "keep": 2592000.0,
             },
+            "seal": {
+                "origin": "wattgram/works/0a1b2c3d",
+                "size": 2991,
+                "key_id": "530d903a",
+                "vkey": "wattgram/works/0a1b2c3d+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+                "checkpoint": HOSTILE,
+            },
             "events": [
                 {"time": TIME, "device": HOSTILE, "event": "device lost", "detail": "silent", "severity": "alarm"}
             ],

@@ -103,7 +103,7 @@ class Plant:
             site,
             devices,
             SpoolConfig(folder),
-            grid=grid or GridConfig(),
+            grid=grid or GridConfig("CN-CQ"),
             accounts=accounts,
             corrections=tuple(corrections),
         )

@@ -43,7 +43,7 @@ def report_of(
         for number, role in enumerate(roles, 1)
     )
     site = SiteConfig("works", ZoneInfo(zone))
-    config = Config(site, devices, SpoolConfig(folder), GridConfig(basis=basis))
+    config = Config(site, devices, SpoolConfig(folder), GridConfig("CN-CQ", basis=basis))
     return report(config, parse_period(period), utc(now))
 
 

@@ -159,6 +159,9 @@ def configuration(
     folder: Path, devices: str, *, mqtt: str = "", influxdb: str = "", http: str = "", more: str = ""
 ) -> str:
     """A whole configuration around these devices; sinks and page only where an address is given."""
+    if "zone =" not in more:
+        zone = '[grid]\nzone = "CN-CQ"\n'
+        more = more.replace("[grid]\n", zone) if "[grid]\n" in more else f"{more}\n{zone}"
     text = f'[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n{more}\n'
     text += f'[spool]\npath = "{folder / "spool"}"\n[http]\nlisten = "{http}"\n{devices}\n'
     if mqtt:

@@ -47,15 +47,15 @@ def site(*devices: DeviceConfig, tick: int = QUARTER, uncertainty: bool = True, 
         SiteConfig("works", ZoneInfo("Asia/Shanghai"), float(tick)),
         devices,
         SpoolConfig(Path()),
-        grid=GridConfig(**settings),
+        grid=GridConfig("CN-CQ", **settings),
         accounts=AccountsConfig(uncertainty),
     )
 
 
-def books_of(config: Config, time: int = START) -> Books:
+def books_of(config: Config) -> Books:
     """Return books without any energy."""
     grid = config.grid
-    return Books(config, Ladder(grid.zone, grid.basis, grid.factor), time)
+    return Books(config, Ladder(grid.zone, grid.basis, grid.factor))
 
 
 def row_of(books: Books, seconds: float, values: Mapping[str, float]) -> bytes:

@@ -83,7 +83,7 @@ def config(folder: Path) -> Config:
         SiteConfig(SITE, ZoneInfo("Asia/Shanghai"), 60.0),
         devices,
         SpoolConfig(folder),
-        GridConfig(factor=500.0),
+        GridConfig("CN-CQ", factor=500.0),
         MqttConfig("127.0.0.1", 1883),
         {"influxdb": InfluxConfig("http://127.0.0.1:8086", "plant", "energy")},
         HttpConfig(""),
@@ -130,7 +130,7 @@ def records(folder: Path) -> Iterator[Record]:
 
 def emissions(config: Config) -> Iterator[Record]:
     """Return the results of the real accounts; each row has the energy of the minute before."""
-    books = Books(config, Ladder("CN-CQ", "direct", 500.0), START)
+    books = Books(config, Ladder("CN-CQ", "direct", 500.0))
     names, fields = [channel.name for channel in books.layout.channels], books.layout.fields
     for time in range(START + MINUTE, END + 2 * MINUTE, MINUTE):
         before = time - MINUTE

@@ -51,10 +51,18 @@ class HeardSpool(Spool):
         super().append(record)
 
 
+def zoned(grid: str) -> str:
+    """Return the table [grid] with a zone, by default CN-CQ."""
+    if "zone =" in grid:
+        return grid
+    return (grid or "[grid]\n").replace("[grid]\n", '[grid]\nzone = "CN-CQ"\n')
+
+
 class WiredSite:
     """A site whose devices show what the test says, one reading of each with every tick.
 
-    grid: the table [grid]. keys: more lines of [site]. signals: of the grid, also of the future.
+    grid: the table [grid], by default with zone CN-CQ. keys: more lines of [site]. signals: of the grid, also of the
+    future.
     chains: the models that a SunSpec device serves, by its name.
     """
 
@@ -71,7 +79,7 @@ class WiredSite:
         chains: Mapping[str, ChainModels] | None = None,
     ) -> None:
         head = HEAD.format(tick).replace('"UTC"', f'"{timezone}"')
-        text = head + keys + grid + "".join(devices)
+        text = head + keys + zoned(grid) + "".join(devices)
         self.config: Config = read(text, folder / "site.toml", {})
         self.clock = Hands(start)
         self.images: dict[str, ServedImages | ServedChain] = {}

@@ -41,7 +41,7 @@ TOTAL_WINDOWS = ("1d", "1mo")
 EARLIER_SECONDS = 2.0
 """Seconds of a row of late energy of an earlier version in which no energy waited for the incomer."""
 
-EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "grid_tier", "grid_age", "revision")
+EXTRA_FIELDS = ("grid_clean_share", "official_intensity", "residual_intensity", "grid_tier", "grid_age", "revision")
 """Numbers of an emission after the accounts' own; the revision is the last (`record.Record.looked_up_by_key`)."""
 
 WHOLE_FIELDS = ("grid_tier", "revision")
@@ -51,14 +51,18 @@ UNACCOUNTED = 8 * OUTPUTS.index("unaccounted_energy")
 
 
 class GridTerms(NamedTuple):
-    """Grid signal at an instant, and the official intensity of the location-based ledger, g/kWh."""
+    """Grid signal at an instant, and the intensities of the location-based and the market-based ledger, g/kWh.
+
+    residual: of the residual mix, NaN for unknown.
+    """
 
     signal: Signal
     official: float
+    residual: float
 
 
 class Books:
-    """Accounts and running windows. `time` only selects the year of the residual mix.
+    """Accounts and running windows.
 
     layout: of the rows. stated: terms of the results, whose digests each record has. corrections: of the past; the
     callers of `advance` and `late_totals` correct the rows by them (`account_stages`, `pricing`), and the windows name
@@ -66,16 +70,16 @@ class Books:
     site's to a replay, because they are in no order with the later ones.
     """
 
-    def __init__(self, config: Config, ladder: Ladder, time: int, era: int = 0) -> None:
+    def __init__(self, config: Config, ladder: Ladder, *, era: int = 0) -> None:
         self.layout = layout = Layout.of(config)
         self.corrections = RowCorrections(config, self.layout)
         self.ladder = ladder
         self._zone, self._method = config.site.timezone, config.grid.method
         of_layout = layout.channels, layout.parts, layout.columns, layout.terminals
         self.stated = StatedTerms.of(config, *of_layout)
-        self._accounts = site_accounts.site_accounts(config, *of_layout, time)
+        self._accounts = site_accounts.site_accounts(config, *of_layout)
         self.uncertainty = WindowUncertainty(
-            config, layout.shape, lambda changes: site_accounts.site_accounts(config, *of_layout, time, changes), time
+            config, layout.shape, lambda changes: site_accounts.site_accounts(config, *of_layout, changes)
         )
         self._battery_watches = [
             BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
@@ -83,7 +87,7 @@ class Books:
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
         self._starts: dict[str, int] = {}
         self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in layout.channels])
-        self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("4d", nan, nan, nan, nan), ("", "", ""))
+        self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("5d", *(nan,) * 5), ("", "", ""))
         self._last_extra: tuple[GridTerms | None, bytes, tuple[str, ...]] = (None, b"", ())
         self.enter_era(era)
 
@@ -100,13 +104,13 @@ class Books:
         """Return the grid terms of the interval of `seconds` that ends at `time`, as known now (METHOD-SITE 9.5).
 
         The signal is the mean over the interval: a value from its end would price what flowed before. The official
-        factor is that of the interval's end, which belongs to the year before at New Year. Without an interval, the
-        terms are those of the instant.
+        factor and the residual mix are those of the interval's end, which belongs to the year before at New Year.
+        Without an interval, the terms are those of the instant.
         """
         if not seconds > 0.0:
-            return GridTerms(self.ladder.at(time), self.ladder.official(time).intensity)
+            return GridTerms(self.ladder.at(time), *self.ladder.inventory(time))
         begin = interval_begin(time, seconds)
-        return GridTerms(self.ladder.mean(begin, time), self.ladder.official(time - 1).intensity)
+        return GridTerms(self.ladder.mean(begin, time), *self.ladder.inventory(time - 1))
 
     def advance(
         self,
@@ -129,7 +133,7 @@ class Books:
             ends = [window_end(window, start, self._zone) for window, start in self._starts.items()]
             until = min(*ends, *(time for time, _ in list(waiting)[:1]))
             end = max(begin + 1, bisect_right(times, until, begin))
-            block = rows[begin * size : end * size]
+            block = self._with_residuals(rows[begin * size : end * size], terms[begin:end])
             results = self._accounts.step(block)
             signals = [grid_terms.signal for grid_terms in terms[begin:end]]
             self.uncertainty.take(times[begin:end], block, signals, self.ladder)
@@ -139,7 +143,7 @@ class Books:
                 yield self._record("tick", times[index], results[at : at + ROW])
             begin = end
             while waiting and waiting[0][0] == times[end - 1]:
-                self._book_late(waiting.popleft()[1], WINDOWS)
+                self._book_late(*waiting.popleft(), WINDOWS)
             # Days and months are closed with the next instant, as their last quarter may end without an instant.
             yield from self._close(times[end - 1], ("15m", "1h"))
 
@@ -147,12 +151,22 @@ class Books:
         """Book late energy of a slot that ended without an instant at its end."""
         yield from self._close(time - 1, WINDOWS)
         self._open(time - 1)
-        self._book_late(row, WINDOWS)
+        self._book_late(time, row, WINDOWS)
 
-    def _book_late(self, row: bytes, windows: Sequence[str]) -> None:
-        """Book late energy; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
-        self._accounts.late(row)
-        self.uncertainty.late(row)
+    def _with_residuals(self, rows: bytes, terms: Sequence[GridTerms]) -> bytes:
+        """Return rows for the accounts, each with its residual mix as the last number; stored rows are without."""
+        given, width = array("d", rows), len(self.layout.fields)
+        wide = array("d", bytes(8 * (width + 1) * len(terms)))
+        for index in range(width):
+            wide[index :: width + 1] = given[index::width]
+        wide[width :: width + 1] = array("d", [of_row.residual for of_row in terms])
+        return wide.tobytes()
+
+    def _book_late(self, time: int, row: bytes, windows: Sequence[str]) -> None:
+        """Book late energy up to a time; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
+        wide = row + struct.pack("d", self.ladder.residual(time - 1))
+        self._accounts.late(wide)
+        self.uncertainty.late(wide)
         self._estimated.add(row, 8 * (LEADING_COLUMNS + len(self.layout.channels)), windows)
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:
@@ -161,7 +175,7 @@ class Books:
         yield from self._close(time, ("15m", "1h"))
         self._open(time - 1, TOTAL_WINDOWS)
         self._open(time)
-        self._book_late(self._without_waiting(row), TOTAL_WINDOWS)
+        self._book_late(time, self._without_waiting(row), TOTAL_WINDOWS)
         self._abandon()  # no quarter settles it
         for window in WINDOWS:
             if window not in TOTAL_WINDOWS:
@@ -250,7 +264,7 @@ class Books:
         try:
             fields = json.loads(head)
             starts = {window: int(fields["starts"][window]) for window in WINDOWS if window in fields["starts"]}
-            label, texts = bytes.fromhex(fields["label"][0]), tuple(str(text) for text in fields["label"][1])
+            label, texts = whole_label(bytes.fromhex(fields["label"][0])), tuple(map(str, fields["label"][1]))
         except (AttributeError, KeyError, IndexError, TypeError) as error:
             raise ValueError("found a damaged state, expected the books' state") from error
         if len(label) != 8 * (len(EXTRA_FIELDS) - 1) or len(texts) != len(LABEL_TEXTS):
@@ -320,7 +334,7 @@ class Books:
         age = signal.age(time)
         last_terms, extra, texts = self._last_extra
         if last_terms is not terms or age:
-            extra = struct.pack("4d", signal.clean_share, terms.official, signal.tier, age)
+            extra = struct.pack("5d", signal.clean_share, terms.official, terms.residual, signal.tier, age)
             texts = (signal.source, signal.basis, self._method)
             self._last_extra = (None if age else terms, extra, texts)
         return extra, texts
@@ -328,6 +342,11 @@ class Books:
     def _record(self, window: str, time: int, row: bytes, texts: tuple[str, ...] = ()) -> Record:
         all_texts = (*self._label[1], *self.stated.digests, *texts)
         return Record(self._series[window], time, row + self._label[0] + bytes(8), all_texts)
+
+
+def whole_label(label: bytes) -> bytes:
+    """Return the numbers of a stored label; an earlier version had no residual mix."""
+    return label[:16] + struct.pack("d", nan) + label[16:] if len(label) == 8 * (len(EXTRA_FIELDS) - 2) else label
 
 
 def seconds_of(row: bytes) -> float:

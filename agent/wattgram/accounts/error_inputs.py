@@ -109,7 +109,7 @@ def error_inputs(config: Config, channels: Sequence[DeviceConfig]) -> tuple[Erro
         produced = {
             index: share
             for index, channel in enumerate(channels)
-            if channel.role == role and fuel.factor(channel, config.grid.basis) > 0.0
+            if channel.role == role and fuel.factor(channel, config.grid) > 0.0
         }
         if produced:
             inputs[f"{role} factor"] = ErrorInput(f"{role} factor", factors=produced)

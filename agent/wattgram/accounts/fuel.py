@@ -7,31 +7,60 @@ from itertools import pairwise
 from math import isfinite, isnan, nan
 
 from wattgram.config.devices_table import DeviceConfig
-from wattgram.config.fuel_properties import FUEL_CARBON
+from wattgram.config.fuel_properties import FUEL_CARBON, FUELS
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.role_keys import ASSUMED, EfficiencyPoint
 
 from .chp_share import electricity_share
 
 RENEWABLE_CARBON: Mapping[str, Mapping[str, float]] = {
-    "direct": {"pv": 0.0, "wind": 0.0, "hydro": 0.0},
-    "lifecycle": {"pv": 41.0, "wind": 11.0, "hydro": 24.0},
+    "ipcc": {"pv": 41.0, "wind": 11.0, "hydro": 24.0},
+    "china": {"pv": 54.5, "wind": 33.6, "hydro": 14.1},
 }
-"""g/kWh by basis. Lifecycle: IPCC AR5 WG3 Annex III medians of rooftop PV, onshore wind and hydro (METHOD 1.1)."""
+"""Life-cycle g/kWh by family, the family of the grid's own factor (METHOD 1.1).
+
+ipcc: IPCC AR5 WG3 Annex III medians of rooftop PV, onshore wind and hydro. china: carbon footprints of the ministry
+(MEE): PV and wind of 2023, hydro of 2024. The direct factor is 0.
+"""
 
 
-def factor(config: DeviceConfig, basis: str) -> float:
+def factor(config: DeviceConfig, grid: GridConfig) -> float:
     """Return the intensity of a device's own production, g/kWh.
 
     It is its emission_factor, else EF of the fuel / efficiency at rated power: c = a_el x EF_heat / eta_el (METHOD
-    4.7), with a_el = 1 unless the heat of a CHP is configured. Sun, wind and water: `RENEWABLE_CARBON` of `basis`. The
-    factor of a fuel is that of its combustion with either basis, because METHOD has no upstream values. 0 for roles
-    that produce nothing.
+    4.7), with a_el = 1 unless the heat of a CHP is configured. With basis "lifecycle" the supply of the fuel is added
+    (`upstream`), and sun, wind and water have `RENEWABLE_CARBON`. 0 for roles that produce nothing.
+    """
+    if config.emission.emission_factor is None and config.role not in ASSUMED:
+        return RENEWABLE_CARBON[grid.family].get(config.role, 0.0) if grid.basis == "lifecycle" else 0.0
+    return combustion(config) * (1.0 + upstream(config, grid))
+
+
+def upstream(config: DeviceConfig, grid: GridConfig) -> float:
+    """Return the carbon of the supply of a genset's or CHP's fuel per carbon of its combustion.
+
+    0 with basis "direct", with a configured emission_factor, and for a fuel without a value.
+    """
+    if grid.basis == "direct" or config.role not in ASSUMED or config.emission.emission_factor is not None:
+        return 0.0
+    burnt = FUELS[config.emission.fuel or ASSUMED[config.role].fuel]
+    return (burnt.upstream or 0.0) / burnt.carbon
+
+
+def upstream_share(config: DeviceConfig, grid: GridConfig) -> float:
+    """Return the share of a producer's carbon that is not of the combustion of its fuel, 0-1."""
+    ratio = upstream(config, grid)
+    return ratio / (1.0 + ratio)
+
+
+def combustion(config: DeviceConfig) -> float:
+    """Return the intensity of a genset or CHP by the combustion of its fuel alone, g/kWh: that of scope 1.
+
+    A configured emission_factor counts as combustion.
     """
     settings, role = config.emission, config.role
     if settings.emission_factor is not None:
         return settings.emission_factor
-    if role not in ASSUMED:
-        return RENEWABLE_CARBON[basis].get(role, 0.0)
     assumed = ASSUMED[role]
     intensity = assumed.factor
     if settings.efficiency or settings.fuel not in ("", assumed.fuel):

@@ -101,11 +101,10 @@ class AmountMeter:
 class HeatFuel:
     """Fuel without electricity and heat of a site, instant by instant. tick: time between two instants, s."""
 
-    def __init__(self, sources: Sequence[Source], basis: str, tick: float) -> None:
+    def __init__(self, sources: Sequence[Source], tick: float) -> None:
         devices = [source.config for source in sources]
         generators = owned(devices)
         self.columns = columns_of(devices)
-        self._basis = basis
         self._meters = {
             source.config.name: AmountMeter(
                 source,
@@ -193,4 +192,4 @@ class HeatFuel:
             energy = sum(ends) / len(ends) * hours if ends else nan
         if not config.emission.fuel_meter:
             energy += interval.late_positive
-        return energy / 1000.0 * fuel.factor(config, self._basis) * fuel.heat_ratio(config, nan) + late
+        return energy / 1000.0 * fuel.combustion(config) * fuel.heat_ratio(config, nan) + late

@@ -70,11 +70,13 @@ class Instants:
         # Without a source on the busbar, an incomer with an import counter alone is known.
         self._points = self.wiring.metering_points(tick, one_way=sourceless(layout.parts, layout.channels))
         self._fuel = {
-            device.name: FuelFlow(tick, fuel.factor(device, config.grid.basis) / 1000.0 / factor)
+            device.name: FuelFlow(tick, fuel.combustion(device) / 1000.0 / factor)
             for device in layout.channels
             if device.emission.fuel_meter and (factor := device.emission.fuel_factor)
         }
-        self._heat_fuel = HeatFuel(sources, config.grid.basis, tick)
+        self._heat_fuel = HeatFuel(sources, tick)
+        # The row has the carbon of the fuel's supply, too; scope 1 has that of its combustion.
+        self._supply = [1.0 + fuel.upstream(device, config.grid) for device in layout.channels]
         fuel_meters = {device.emission.fuel_meter for device in layout.channels if device.name in self._fuel}
         self._tracks = {
             source.config.name: Track(source.config.interval, tick)
@@ -261,7 +263,7 @@ class Instants:
         """Return the row of the instant for the books, without grid terms; `now` is monotonic."""
         columns = {
             "energy": [energy for interval in self._intervals for energy in (interval.positive, interval.negative)],
-            "carbon": self._carbon,
+            "carbon": self._with_supply(self._carbon),
             "soc": [self._state_of_charge(pool, now) for pool in self._layout.parts.pools],
             "certificates": [self._certificates(time, seconds)],
             "captured": [self._captured(time)],
@@ -313,7 +315,7 @@ class Instants:
         signal = late_price.price(self._ladder, spans or (Span(self._layout.slot_begin(late.time), late.time),))
         columns = {
             "energy": late.energies,
-            "carbon": late.carbon,
+            "carbon": self._with_supply(late.carbon),
             "soc": [nan] * len(self._layout.parts.pools),
             "certificates": [0.0],
             "captured": [nan],
@@ -321,6 +323,10 @@ class Instants:
             **{column: [nan] for column in self._heat_fuel.columns},
         }
         return self._packed(late.seconds, (signal.intensity, signal.clean_share), late.powers, columns)
+
+    def _with_supply(self, carbon: Sequence[float]) -> list[float]:
+        """Return the carbon of each channel with that of its fuel's supply; [] without the column."""
+        return [grams * supply for grams, supply in zip(carbon, self._supply, strict=False)]
 
     def dump(self) -> dict[str, object]:
         """Return the state for a restart, JSON-compatible."""

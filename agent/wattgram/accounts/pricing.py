@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
@@ -62,7 +61,7 @@ class Repricing(Pricing):
             spans: Sequence[Span] = (Span(begin, record.time),)
         else:
             spans = late_price.spans_of(record.texts[0])
-        terms = GridTerms(late_price.price(ladder, spans), ladder.official(record.time - 1).intensity)
+        terms = GridTerms(late_price.price(ladder, spans), *ladder.inventory(record.time - 1))
         row = self._books.with_grid_terms(record.values, [terms])
         return record if row == record.values else Record(record.series, record.time, row, record.texts)
 
@@ -76,7 +75,7 @@ class Repricing(Pricing):
 
     def _terms(self, time: int, seconds: float, published: Record | None) -> GridTerms:
         if not self._since < time <= self._until and published is not None:
-            return published_terms(published)
+            return published_terms(published, self._books.ladder.residual(time - 1))
         begin = interval_begin(time, seconds) if seconds > 0.0 else time
         terms, since, until = self._last_terms
         if terms is None or not since <= begin <= time - 1 < until:
@@ -92,13 +91,11 @@ def hour_before(time: int) -> Span:
     return Span(time - 3600 * NS, time)
 
 
-def published_terms(published: Record) -> GridTerms:
-    """Return the grid terms of an emission of a tick."""
-    clean, official, tier, age, _ = struct.unpack_from(
-        f"{len(EXTRA_FIELDS)}d", published.values, len(published.values) - 8 * len(EXTRA_FIELDS)
-    )
-    intensity = published["grid_intensity"]
-    assert isinstance(intensity, float)  # every emission has this number
+def published_terms(published: Record, residual: float) -> GridTerms:
+    """Return the grid terms of an emission of a tick. residual: of a record of an earlier version, which has none."""
+    numbers = dict(zip(published.series.fields, published.numbers(), strict=True))
+    intensity, clean, official = (numbers[name] for name in ("grid_intensity", *EXTRA_FIELDS[:2]))
+    residual, tier, age = numbers.get("residual_intensity", residual), numbers["grid_tier"], numbers["grid_age"]
     ended = published.time - round(age * NS) if age else published.time
     signal = Signal(intensity, published.texts[1], published.texts[0], int(tier), 0, ended, clean_share=clean)
-    return GridTerms(signal, official)
+    return GridTerms(signal, official, residual)

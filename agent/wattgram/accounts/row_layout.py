@@ -107,11 +107,11 @@ class Layout:
 
     @property
     def shape(self) -> RowShape:
-        """Shape of a row for copies of the accounts."""
+        """Shape of a row for copies of the accounts: a stored row and its residual mix."""
         count, first = len(self.channels), self.first_column
         after_energy = first + 2 * count if "energy" in self.columns else first
         carbon = after_energy if "carbon" in self.columns else -1
-        return RowShape(self.size, self.channels, first if "energy" in self.columns else -1, carbon)
+        return RowShape(self.size + 8, self.channels, first if "energy" in self.columns else -1, carbon)
 
     def slot_begin(self, end: int) -> int:
         """Return the start of the slot of late energy that ends at a time, UTC ns."""

@@ -12,10 +12,12 @@ from functools import lru_cache
 from wattgram.base.clock import NS
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
-from wattgram.grid.table import CHINA_TIME, next_year
+from wattgram.grid.table import CHINA_TIME
 
 TIER_LIMITS = {1: 0.05, 2: 0.05, 3: 0.07, 4: 0.1, 5: 0.1, 6: 0.2}
 """Limits by tier of METHOD 3.4."""
+
+HALF_YEAR = 182 * 86_400 * NS
 
 YEARLY_LIMIT = 0.05
 """Limit for each year of age: China's own provincial factors moved 5.0 % a year, median (METHOD-SITE 11)."""
@@ -54,14 +56,17 @@ class SignalErrors:
 
     def _years(self, signal: Signal, time: int) -> int:
         """Return the years between the year of a signal and that of the energy before `time`."""
-        return max(0, self._year(time - 1) - year_of(signal.valid_to - 1)) if signal.valid_to < time else 0
+        if signal.valid_to >= time:
+            return 0
+        # A year's middle is in that year in every time zone.
+        return max(0, self._year(time - 1) - year_of(max(signal.valid_from, signal.valid_to - HALF_YEAR)))
 
     def _year(self, time: int) -> int:
         begin, end, year = self._this_year
         if not begin <= time < end:
             year = year_of(time)
-            begin = int(datetime(year, 1, 1, tzinfo=CHINA_TIME).timestamp()) * NS
-            self._this_year = begin, next_year(time), year
+            begin, end = (int(datetime(of, 1, 1, tzinfo=CHINA_TIME).timestamp()) * NS for of in (year, year + 1))
+            self._this_year = begin, end, year
         return year
 
 

@@ -11,11 +11,11 @@ from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.load import Config
 from wattgram.counters.metering import counter_step
-from wattgram.grid.table import FactorTable
 
 from . import battery_pool, fuel
 from .account_parts import AccountParts
 
+RESIDUAL_COLUMN = "residual"
 UNCHANGED: Mapping[int, float] = MappingProxyType({})
 
 
@@ -25,25 +25,21 @@ def site_accounts(
     parts: AccountParts,
     columns: Sequence[str],
     terminals: Sequence[int],
-    time: int,
     changes: Mapping[int, float] = UNCHANGED,
 ) -> Accounts:
     """Return the accounts of a site without any energy; the arguments after `config` as in `Layout`.
 
-    time: UTC ns; it only selects the year of the residual mix. changes: relative changes of the factors of channels.
+    A row of the accounts has one more column than a stored row: the residual mix of its own year. changes: relative
+    changes of the factors of channels.
     """
     certificates = config.grid.certificates
     rated_power, register_step = smallest_load(channels)
     return Accounts(
         [device.role for device in channels],
-        [
-            fuel.factor(device, config.grid.basis) * (1.0 + changes.get(index, 0.0))
-            for index, device in enumerate(channels)
-        ],
+        [fuel.factor(device, config.grid) * (1.0 + changes.get(index, 0.0)) for index, device in enumerate(channels)],
         method=config.grid.method,
-        residual_factor=FactorTable.shipped().residual(config.grid.zone, time),
         windows=len(WINDOWS),
-        columns=columns,
+        columns=(*columns, RESIDUAL_COLUMN),
         groups=groups_of(channels),
         terminals=terminals,
         rated_power=rated_power,
@@ -53,6 +49,7 @@ def site_accounts(
         busbars=parts.busbars,
         pools=parts.pool_indices,
         batteries=pools_of(parts),
+        upstream=[fuel.upstream_share(device, config.grid) for device in channels],
     )
 
 

@@ -16,10 +16,10 @@ from wattgram.base.record import Record, Series
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.effective import effective
 from wattgram.config.fuel_properties import FUELS
+from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config
 from wattgram.config.role_keys import ASSUMED
 from wattgram.grid.mix import Factors
-from wattgram.grid.table import FactorTable
 
 from . import fuel, site_accounts
 from .account_parts import AccountParts
@@ -116,17 +116,18 @@ def account_terms(
 def factor_terms(config: Config, channels: Sequence[DeviceConfig]) -> Mapping[str, object]:
     """Return the factors that the results of a site can depend on, in g/kWh unless stated."""
     grid = config.grid
-    table = FactorTable.shipped().stated(grid.zone, grid.basis)
+    table = factor_table(grid, config.site.timezone).stated(grid.zone, grid.basis)
     return {
         "zone": grid.zone,
         "basis": grid.basis,
         "configured": grid.factor,
+        "configured_residual": grid.residual,
         **table,
         "mix": {
             name: Factors.shipped(name, grid.basis).by_fuel for name in sorted({each.factors for each in grid.sources})
         },
         "certificates": grid.certificates.factor if grid.certificates else None,
-        "channel": {device.name: fuel.factor(device, grid.basis) for device in channels if device.role in PRODUCERS},
+        "channel": {device.name: fuel.factor(device, grid) for device in channels if device.role in PRODUCERS},
         "fuel_heat": {name: each.carbon for name, each in FUELS.items()},  # g per kWh of heat
         "fuel_unit": {name: each.heat for name, each in FUELS.items()},  # kWh of heat by unit of a meter
         "assumed": ASSUMED,

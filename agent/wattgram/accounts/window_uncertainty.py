@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config
 from wattgram.counters.metering import counter_step
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
-from wattgram.grid.table import FactorTable
 
 from . import fuel
 from .error_inputs import ROOT_3, error_inputs
@@ -52,13 +52,10 @@ class RowShape(NamedTuple):
 class WindowUncertainty:
     """Numbers `*_uncertainty` of the windows of a site, and the text `uncertainty_basis`; none if it is switched off.
 
-    copy: makes accounts without energy, with relative changes of the factors of channels. time: UTC ns; it selects
-    the year of the residual mix, as for the accounts.
+    copy: makes accounts without energy, with relative changes of the factors of channels.
     """
 
-    def __init__(
-        self, config: Config, shape: RowShape, copy: Callable[[Mapping[int, float]], Accounts], time: int
-    ) -> None:
+    def __init__(self, config: Config, shape: RowShape, copy: Callable[[Mapping[int, float]], Accounts]) -> None:
         self._copies: Uncertainty | None = None
         if not config.accounts.uncertainty:
             return
@@ -66,10 +63,10 @@ class WindowUncertainty:
         offsets = shape.energies, shape.carbon
         self._copies = Uncertainty(inputs, copy, shape.size, len(shape.channels), offsets)
         self._signals = SignalErrors(config.grid.factor_uncertainty)
-        self._residual_year = FactorTable.shipped().residual_year(config.grid.zone, time)
+        self._grid, self._table = config.grid, factor_table(config.grid, config.site.timezone)
         self._certificate = config.grid.certificates.factor if config.grid.certificates else 0.0
         self._steps = [
-            (channel.role, fuel.factor(channel, config.grid.basis), step)
+            (channel.role, fuel.factor(channel, config.grid), step)
             for channel in shape.channels
             if channel.role not in OUTSIDE_BALANCE and (step := counter_step(channel.device, channel.role)) > 0.0
         ]
@@ -145,12 +142,16 @@ class WindowUncertainty:
         location = self._signals.limit(official, end) / ROOT_3 * numbers.number("scope2_location")
         matched = numbers.number("matched_energy")
         certified = matched / 1000.0 * self._certificate if isfinite(matched) else 0.0
-        residual_limit = self._signals.table_limit(self._residual_year, end)
-        market = residual_limit / ROOT_3 * (numbers.number("scope2_market") - certified)
+        market = self._residual_limit(end) / ROOT_3 * (numbers.number("scope2_market") - certified)
         return [
             Part(_only(LOCATION, location), ROOT_3, self._signals.is_stated(official)),
             Part(_only(MARKET, market), ROOT_3, stated=False),
         ]
+
+    def _residual_limit(self, end: int) -> float:
+        """Return the limit of the residual mix before a time, UTC ns; a configured one does not age."""
+        year = self._table.residual_year(self._grid.zone, end - 1) if self._grid.residual is None else None
+        return self._signals.table_limit(self._table.year(self._grid.zone, end - 1) if year is None else year, end)
 
     def _step_parts(self, numbers: WindowNumbers) -> list[Part]:
         """Return one step of each counter: its energy, and the carbon of that energy."""

@@ -22,6 +22,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "device exchanged": "warning",
         "interval lengthened": "warning",
         "role unsuitable": "alarm",
+        "grid zone missing": "warning",
         "implausible value": "alarm",
         "values plausible again": "info",
         "values disagree": "warning",

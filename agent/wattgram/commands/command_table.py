@@ -49,6 +49,9 @@ COMMANDS: Mapping[str, CommandEntry] = {
     "read": CommandEntry("wattgram.commands.read", "read a device once"),
     "top": CommandEntry("wattgram.commands.top", "show devices, flows and sinks of a running gateway on the terminal"),
     "drivers": CommandEntry("wattgram.commands.drivers", "list the catalogue, or show one register map"),
+    "zones": CommandEntry(
+        "wattgram.commands.zones", "list the zones of the factor tables with g/kWh, clean share and source"
+    ),
     "simulate": CommandEntry(
         "wattgram.commands.simulate", "serve simulated devices: all devices of a configuration, or one of the catalogue"
     ),

@@ -81,7 +81,7 @@ def preview(
     folder, site, zone = config.spool.path, config.site.name, config.site.timezone
     history = History(folder, site)
     state = history.state(STATE)
-    books = Books(config, ladder, clock.time(), era_of(state) if state else 0)
+    books = Books(config, ladder, era=era_of(state) if state else 0)
     begin = correction.since - 2 * round(config.site.tick * NS)
     changed: dict[int, Record] = {}
     replay: Replay | None = None

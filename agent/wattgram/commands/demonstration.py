@@ -20,6 +20,7 @@ from wattgram.base.record import Record
 from wattgram.base.toml_table import Table
 from wattgram.config import topology_keys
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
@@ -27,7 +28,7 @@ from wattgram.config.spool_table import SpoolConfig
 from wattgram.daemon.daemon import Parts, assembled, run
 from wattgram.simulation.factory import Factory
 from wattgram.simulation.plant_names import STANDARD
-from wattgram.simulation.plants import TIMEZONE, SimulatedPlant
+from wattgram.simulation.plants import GRID_ZONE, TIMEZONE, SimulatedPlant
 from wattgram.simulation.serve_devices import ServedDevice, serving
 
 START_HOUR = 10
@@ -143,6 +144,7 @@ def configured(
         site=SiteConfig(f"{'demo' if plant.name == STANDARD else plant.name}-factory", ZoneInfo(TIMEZONE), tick=speed),
         devices=tuple(replace(config, behind=names) for config, names in zip(configs, above, strict=True)),
         spool=SpoolConfig(directory),
+        grid=GridConfig(GRID_ZONE),
         http=HttpConfig(http),
     )
 

@@ -20,6 +20,7 @@ from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import HistoryError, SpoolError
 from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.base.units import rfc3339
+from wattgram.config import grid_table
 from wattgram.config.load import Config
 from wattgram.daemon.daemon import sinks
 from wattgram.delivery.delivery import Delivery
@@ -166,7 +167,7 @@ async def _in_process(
     loop = asyncio.get_running_loop()
     ladder = await stored_ladder(config, clock)
     state = await spool.state(STATE)
-    books = Books(config, ladder, clock.time(), era_of(state) if state else 0)
+    books = Books(config, ladder, era=era_of(state) if state else 0)
     watch = ConfigurationWatch(config.site.name, spool, books.stated)
     await watch.restore()
     for record in watch.unrecorded(clock.time()):
@@ -231,7 +232,7 @@ async def stored_ladder(config: Config, clock: Clock) -> Ladder:
         if isinstance(source, FileSource):
             for _ in range(2):  # a file that has just changed is read when the second look finds it unchanged
                 await source.check()
-    return Ladder(grid.zone, grid.basis, grid.factor, feeds)
+    return grid_table.ladder(grid, config.site.timezone, feeds)
 
 
 async def _deliver(config: Config, spool: Spool, clock: Clock, progress: Progress) -> None:

@@ -22,6 +22,7 @@ from wattgram.config.load import Config
 from wattgram.grid.mix import Factors
 from wattgram.grid.sources.source_settings import CheckedSettings, NationalSettings, PeriodicSettings
 
+from .grid_notes import grid_notes
 from .live_twins import double_entries
 from .wiring_tree import hybrid_notes, wiring_lines
 
@@ -102,6 +103,9 @@ def check_plan(config: Config) -> CheckReport:
         for device in config.devices
         if device.unsuitable
     ]
+    if config.grid.excuse:
+        report.findings.append(config.grid.excuse)
+    report.notes += grid_notes(config)
     report.findings += double_entries(config.devices)
     report.findings += rated_findings(config)
     report.findings += [

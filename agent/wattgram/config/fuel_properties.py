@@ -19,7 +19,7 @@ class FuelProperties:
     heat: kWh by unit of a meter, kg or m3 (gases: of the normal state, 0 degC and 101.325 kPa). A unit is absent if the
     heat of a unit has no source, or varies too much for a default. stated: the heat as in the source. biogenic: the
     carbon is not fossil; it is no part of scope 1 and is reported apart (GHG Protocol; IPCC 2006 volume 2 chapter
-    2.3.3.4).
+    2.3.3.4). upstream: g of CO2e of the supply per kWh of heat, for the life-cycle basis; None without a source.
     """
 
     carbon: float
@@ -27,35 +27,39 @@ class FuelProperties:
     heat: Mapping[str, float] = field(default_factory=dict)
     stated: str = ""
     biogenic: bool = False
+    upstream: float | None = None
 
     def heat_text(self, unit: str) -> str:
         """Return the heat of a unit with its source as text."""
         return f"{'heat as counted' if unit == 'Wh' else self.stated}, {self.source}"
 
 
-def _ipcc(carbon: float, heat: float | None, *, biogenic: bool = False) -> FuelProperties:
+def _ipcc(
+    carbon: float, heat: float | None, *, biogenic: bool = False, upstream: float | None = None
+) -> FuelProperties:
     """Return a fuel of IPCC 2006: kg of CO2 per GJ (table 1.4, oxidation 1), and GJ/t (table 1.2)."""
     units = {} if heat is None else {"kg": heat / 3.6}
     stated = "" if heat is None else f"{heat:g} GJ/t"
-    return FuelProperties(round(3.6 * carbon, 1), IPCC_SOURCE, units, stated, biogenic)
+    return FuelProperties(round(3.6 * carbon, 1), IPCC_SOURCE, units, stated, biogenic, upstream)
 
 
-def _chinese_gas(heat: float, carbon: float, source: str) -> FuelProperties:
+def _chinese_gas(heat: float, carbon: float, source: str, upstream: float | None = None) -> FuelProperties:
     """Return a gas: GJ per 10 000 Nm3, and t of carbon per GJ, oxidised by 99 %."""
     per_gj = carbon * 1000.0 * 0.99 * 44.0 / 12.0
-    return FuelProperties(round(3.6 * per_gj, 1), source, {"m3": heat / 10.0 / 3.6}, f"{heat:g} GJ per 10 000 Nm3")
+    stated = f"{heat:g} GJ per 10 000 Nm3"
+    return FuelProperties(round(3.6 * per_gj, 1), source, {"m3": heat / 10.0 / 3.6}, stated, upstream=upstream)
 
 
 FUELS: Mapping[str, FuelProperties] = MappingProxyType(
     {
-        "diesel": _ipcc(74.1, 43.0),
-        "natural_gas": _chinese_gas(389.31, 0.0153, "GB/T 32151.34-2024 table C.1"),
+        "diesel": _ipcc(74.1, 43.0, upstream=62.91),
+        "natural_gas": _chinese_gas(389.31, 0.0153, "GB/T 32151.34-2024 table C.1", upstream=33.47),
         # bituminous; no heat of a kg: 25.8 GJ/t in IPCC 2006, 20.9 to 23.2 in Chinese tables, less by analysis
-        "coal": _ipcc(94.6, None),
+        "coal": _ipcc(94.6, None, upstream=59.25),
         "coke": _ipcc(107.0, 28.2),
-        "lpg": _ipcc(63.1, 47.3),
-        "heavy_oil": _ipcc(77.4, 40.4),
-        "gasoline": _ipcc(69.3, 44.3),
+        "lpg": _ipcc(63.1, 47.3, upstream=27.36),
+        "heavy_oil": _ipcc(77.4, 40.4, upstream=62.91),
+        "gasoline": _ipcc(69.3, 44.3, upstream=65.82),
         "blast_furnace_gas": _chinese_gas(33.0, 0.0708, CHINA_SOURCE),
         "coke_oven_gas": _chinese_gas(173.854, 0.0121, CHINA_SOURCE),
         "converter_gas": _chinese_gas(84.0, 0.0496, CHINA_SOURCE),
@@ -63,7 +67,9 @@ FUELS: Mapping[str, FuelProperties] = MappingProxyType(
     }
 )
 """Fuels by the value of the key `fuel`. The IPCC's figures for the three process gases, 260, 44.4 and 182 kg/GJ, are
-within 1.2 % of the Chinese ones."""
+within 1.2 % of the Chinese ones. Upstream: conversion factors of the UK government for company reporting (DESNZ),
+well-to-tank, by net calorific value: mineral diesel, natural gas, industrial coal, LPG, fuel oil, mineral petrol; read
+in a public transcription that does not name the edition. Coke and the process gases have no value there."""
 
 FUEL_CARBON: Mapping[str, float] = MappingProxyType({name: fuel.carbon for name, fuel in FUELS.items()})
 """g of CO2 per kWh of heat by fuel (METHOD 1.2)."""

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import Table
@@ -50,7 +51,7 @@ class Config:
     site: SiteConfig
     devices: tuple[DeviceConfig, ...]
     spool: SpoolConfig
-    grid: GridConfig = field(default_factory=GridConfig)
+    grid: GridConfig
     mqtt: MqttConfig | None = None
     sinks: Mapping[str, object] = field(default_factory=dict)
     http: HttpConfig = field(default_factory=HttpConfig)
@@ -89,7 +90,7 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     maps = directory / "devices.d"
     maps_or_none = maps if maps.is_dir() else None
     site = site_table.read(top.table("site", required=True))
-    grid = grid_table.read(top.table("grid"), directory, site.timezone, broker="mqtt" in data)
+    grid = grid_table.read(top.table("grid"), directory, site, _spool_path(data), broker="mqtt" in data)
     of_devices = top.tables("device", required=True)
     devices = devices_table.read(of_devices, maps_or_none, grid.netting)
     inside = {name.removeprefix("mqtt."): reader for name, reader in sinks.items() if name.startswith("mqtt.")}
@@ -113,6 +114,12 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     return Config(
         site, devices, spool, grid, mqtt, of_sinks, http, maps_or_none, goals, accounts, evidence, corrections, invoices
     )
+
+
+def _spool_path(data: Mapping[str, Any]) -> Path:
+    """Return the folder of the spool; mistakes in its table are reported in their turn."""
+    spool = data.get("spool")
+    return spool_table.read(Table("", "spool", spool if isinstance(spool, dict) else {}, [])).path
 
 
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:

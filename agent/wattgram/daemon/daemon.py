@@ -22,6 +22,7 @@ from wattgram.base.notify import Supervisor
 from wattgram.base.watchdog import Pulse, Watchdog, WatchedPart
 from wattgram.config.load import Config
 from wattgram.config.role_check import UNSUITABLE
+from wattgram.config.zone_check import ZONE_MISSING
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import SINKS
 from wattgram.delivery.sinks.sink import Sink, sink_module
@@ -239,6 +240,8 @@ async def _report(parts: Parts) -> None:
         parts.site.event("", "spool unreadable", f"set aside as {parts.spool.set_aside.name}")
     for note in parts.spool.notes:
         parts.site.event("", "spool damaged", note)
+    if parts.site.config.grid.excuse:
+        parts.site.event("", ZONE_MISSING, parts.site.config.grid.excuse)
     for device in parts.slower:
         parts.site.event(device.config.name, LENGTHENED, device.reason)
     for config in parts.site.config.devices:

@@ -101,7 +101,7 @@ class Health:
                 "source": signal.source,
                 "tier": signal.tier,
                 "age": signal.age(time),
-                "intensity": signal.intensity,
+                "intensity": signal.intensity if isfinite(signal.intensity) else None,
                 "basis": signal.basis,
                 "raw": signal.raw if isfinite(signal.raw) else None,
                 "sources": self._grid(time),

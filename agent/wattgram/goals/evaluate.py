@@ -9,8 +9,8 @@ from wattgram.base.errors import HistoryError
 from wattgram.base.period import PeriodOption, window_start
 from wattgram.config.correction_table import named
 from wattgram.config.goals_table.claims import Claim, claims
+from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config
-from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
 
 from .calendar import Calendar
@@ -61,7 +61,7 @@ class _Site:
     def __init__(self, config: Config, stored: Sequence[Day], unlike: str) -> None:
         self._config = config
         self._calendar = Calendar(stored, config.site.timezone, config.goals.since)
-        self._table = FactorTable.shipped()
+        self._table = factor_table(config.grid, config.site.timezone)
         self._unlike = unlike
 
     def card(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> GoalOutcome:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import nan
 
 from wattgram.config.grid_table import GridConfig
 from wattgram.grid.table import FactorTable
 
 from .terms.indicator import SourcedFigure
-
-POLICY_ZONES = ("CN-CQ",)
-"""Zones whose renewable share in the table is a policy weight, no statistic (METHOD 0.8, 2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +23,17 @@ class ZoneBook:
 
 def zone_book(grid: GridConfig, table: FactorTable, renewable: float | None, time: int) -> ZoneBook:
     """Return the figures at a time, UTC ns. renewable: share that the site has set, None for the table's."""
-    known = grid.zone in table.zones
-    signal = table.signal(grid.zone, grid.basis, time) if known else None
-    clean = signal.clean_share if signal is not None else nan
-    source = signal.source if signal is not None else ""
-    if renewable is None and grid.zone not in POLICY_ZONES:
-        renewable = table.renewable(grid.zone, time)
-    average = None if signal is None else SourcedFigure(signal.intensity, source)
+    facts = table.facts(grid.zone, time)
+    average = None
     if grid.factor is not None:
         average = SourcedFigure(grid.factor, "[grid] factor_g_per_kwh")
+    elif table.has(grid.zone, grid.basis):
+        signal = table.signal(grid.zone, grid.basis, time)
+        average = SourcedFigure(signal.intensity, signal.source)
+    source = f"{facts.name} {facts.year}, {facts.source}"
     return ZoneBook(
         average,
-        renewable,
-        SourcedFigure(clean, source) if isfinite(clean) else None,
-        table.residual(grid.zone, time) if known else nan,
+        facts.renewable_share if renewable is None else renewable,
+        None if facts.clean_share is None else SourcedFigure(facts.clean_share, source),
+        table.residual(grid.zone, time) if grid.residual is None else grid.residual,
     )

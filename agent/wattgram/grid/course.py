@@ -47,6 +47,11 @@ class SignalCourse:
         index = bisect_right(self._begins, time)
         return self._signals[index - 1] if index and time < self._signals[index - 1].valid_to + self._past else None
 
+    def before(self, time: int) -> Signal | None:
+        """Return the last signal that started up to a time, UTC ns, however old; None before the first."""
+        index = bisect_right(self._begins, time)
+        return self._signals[index - 1] if index else None
+
     def until(self, time: int) -> int:
         """Return the first time after `time` at which the serving signal changes or ends, FOREVER for never."""
         index = bisect_right(self._begins, time)

@@ -93,6 +93,11 @@ class Feed:
         """Return the signal of a time, UTC ns; None without a fresh signal (METHOD 3.4)."""
         return self._actual.at(time) or self._forecast.at(time)
 
+    def before(self, time: int) -> Signal | None:
+        """Return the last signal that started up to a time, UTC ns, however old; None before the first."""
+        known = [signal for course in (self._actual, self._forecast) if (signal := course.before(time)) is not None]
+        return max(known, key=lambda signal: signal.valid_to, default=None)
+
     def until(self, time: int) -> int:
         """Return the first time after `time`, UTC ns, at which the answer of `at` may change, by the signals of now."""
         until = self._actual.until(time)

@@ -1,4 +1,4 @@
-"""The sources in order: the first source with a fresh value serves, else the official yearly factor."""
+"""The sources in order: the first source with a fresh value serves, else the factor of the tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from dataclasses import dataclass, replace
 from math import nan
 
 from .feed import Feed, Span, distinct
-from .signal import FOREVER, SUPPLIED, Signal, possible
-from .table import FactorTable, next_year
+from .signal import COMPILED_IN, ESTIMATED, FOREVER, SUPPLIED, Signal, possible
+from .table import FactorTable
+
+CONFIGURED = "configuration"
+"""Source of a signal with the configured factor."""
+
+NO_FACTOR = "none"
+"""Source of a signal without a number: no source has had a value, and no table has a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +26,12 @@ class GridChanges:
 
 
 class Ladder:
-    """The intensity of a zone's grid at any time. `factor` in g/kWh replaces the zone's official one."""
+    """The intensity of a zone's grid at any time.
+
+    `factor`: g/kWh in place of the zone's row of the tables. `residual`: g/kWh of the residual mix, likewise. A zone
+    without a row has the values of its sources alone: while none is fresh, the last known value serves; before the
+    first value, the intensity is NaN.
+    """
 
     def __init__(
         self,
@@ -29,12 +40,16 @@ class Ladder:
         factor: float | None = None,
         feeds: Sequence[Feed] = (),
         table: FactorTable | None = None,
+        *,
+        residual: float | None = None,
     ) -> None:
         self.feeds = tuple(feeds)
         self._zone = zone
         self._basis = basis
         self._factor = factor
         self._table = table or FactorTable.shipped()
+        self._residual = residual
+        self._has_row = self._table.has(zone, basis)
 
     def at(self, time: int) -> Signal:
         """Return the signal of a time, UTC ns, by the signals of now."""
@@ -43,7 +58,7 @@ class Ladder:
             signal = _levelled_signal(feed, time, anchor)
             if signal is not None:
                 return signal
-        return anchor
+        return anchor or self._last_known(time)
 
     def serving(self, time: int) -> Feed | None:
         """Return the source that serves at a time, UTC ns; None while the official factor does."""
@@ -53,7 +68,7 @@ class Ladder:
     def until(self, time: int) -> int:
         """Return the first time after `time`, UTC ns, at which the answer of `at` may change, by the signals of now."""
         anchor = self._anchor(time)
-        until = next_year(time)
+        until = self._table.next_year(self._zone, time)
         for feed in self.feeds:
             until = min(until, feed.until(time))
             if _levelled_signal(feed, time, anchor) is not None:
@@ -91,8 +106,16 @@ class Ladder:
         )
 
     def official(self, time: int) -> Signal:
-        """Return the official yearly factor of a time, or the configured factor in its place."""
-        return self._anchor(time)
+        """Return the yearly factor of a time, or the configured factor in its place; NaN for a zone without a row."""
+        return self._anchor(time) or self._nothing()
+
+    def residual(self, time: int) -> float:
+        """Return g/kWh of the residual mix of a time, UTC ns; NaN for unknown (METHOD 4.8)."""
+        return self._table.residual(self._zone, time) if self._residual is None else self._residual
+
+    def inventory(self, time: int) -> tuple[float, float]:
+        """Return g/kWh of `official` and `residual` at a time, UTC ns."""
+        return self.official(time).intensity, self.residual(time)
 
     def official_of(self, intensity: float, time: int) -> Signal:
         """Return the official signal of a time that has an intensity: the present one, else that of the table.
@@ -100,13 +123,14 @@ class Ladder:
         A replay keeps published factors, which the configuration may no longer contain.
         """
         anchor = self._anchor(time)
-        if anchor.intensity == intensity:
+        if anchor is not None and anchor.intensity == intensity:
             return anchor
-        return self._table.signal(self._zone, self._basis, time)
+        return self._table.signal(self._zone, self._basis, time) if self._has_row else self._nothing()
 
     def snapshot(self) -> Ladder:
         """Return a copy with the signals of now."""
-        return Ladder(self._zone, self._basis, self._factor, [feed.snapshot() for feed in self.feeds], self._table)
+        feeds = [feed.snapshot() for feed in self.feeds]
+        return Ladder(self._zone, self._basis, self._factor, feeds, self._table, residual=self._residual)
 
     def changes(self) -> GridChanges:
         """Return the changes since the last call. The span leaves out periods in which an earlier source serves."""
@@ -130,16 +154,27 @@ class Ladder:
             before = [feed for feed in self.feeds[:index] if _levelled_signal(feed, begin, anchor) is not None]
             if not before:
                 break
-            begin = min(before[0].until(begin), next_year(begin))
+            begin = min(before[0].until(begin), self._table.next_year(self._zone, begin))
         return begin, end
 
-    def _anchor(self, time: int) -> Signal:
-        official = self._table.signal(self._zone, self._basis, time)
+    def _anchor(self, time: int) -> Signal | None:
+        """Return the factor that serves when no source does; None for a zone without a row."""
+        row = self._table.signal(self._zone, self._basis, time) if self._has_row else None
         if self._factor is None:
-            return official
-        return replace(
-            official, intensity=self._factor, source="configuration", tier=SUPPLIED, valid_from=0, valid_to=FOREVER
-        )
+            return row
+        clean = nan if row is None else row.clean_share
+        return Signal(self._factor, self._basis, CONFIGURED, SUPPLIED, 0, FOREVER, clean_share=clean)
+
+    def _last_known(self, time: int) -> Signal:
+        """Return the last value of the sources before a time, whatever its age; a signal without a number before it."""
+        known = [signal for feed in self.feeds if (signal := feed.before(time)) is not None]
+        if not known:
+            return self._nothing()
+        last = max(known, key=lambda signal: signal.valid_to)
+        return replace(last, tier=max(last.tier, ESTIMATED), estimated=True)
+
+    def _nothing(self) -> Signal:
+        return Signal(nan, self._basis, NO_FACTOR, COMPILED_IN, 0, FOREVER)
 
 
 def levelled(signal: Signal, anchor: Signal, mean: float) -> Signal | None:
@@ -158,7 +193,9 @@ def _weighted_mean(parts: Sequence[tuple[float, int]]) -> float:
     return first + sum((number - first) * weight for number, weight in parts) / sum(weight for _, weight in parts)
 
 
-def _levelled_signal(feed: Feed, time: int, anchor: Signal) -> Signal | None:
+def _levelled_signal(feed: Feed, time: int, anchor: Signal | None) -> Signal | None:
     """Return the signal of a feed, at the level of the anchor if the feed has a mean."""
     signal = feed.at(time)
-    return signal if signal is None or feed.mean is None else levelled(signal, anchor, feed.mean)
+    if signal is None or feed.mean is None:
+        return signal
+    return None if anchor is None else levelled(signal, anchor, feed.mean)

@@ -14,11 +14,9 @@ FOREVER = 2**63 - 1
 HIGHEST = 2000.0
 """Largest possible intensity of a grid, g/kWh (METHOD 4.2)."""
 
-MEASURED, ESTIMATED, FORECAST, SUPPLIED, OFFICIAL = 1, 2, 3, 4, 5
-"""Tiers of METHOD 3.4: live, live but estimated, forecast, supplied by the site, official yearly factor.
-
-Tier 6, a compiled-in default, never occurs: a configuration needs a zone of the shipped table to start.
-"""
+MEASURED, ESTIMATED, FORECAST, SUPPLIED, OFFICIAL, COMPILED_IN = 1, 2, 3, 4, 5, 6
+"""Tiers of METHOD 3.4: live, live but estimated, forecast, supplied by the site, official yearly factor, shipped
+life-cycle average of a publisher that is no authority."""
 
 
 @dataclass(frozen=True, slots=True)

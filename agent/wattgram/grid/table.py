@@ -1,152 +1,249 @@
-"""The shipped table of official yearly factors, which serve when no other source does."""
+"""The factor tables, shipped and of the site: they serve when no other source does."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
-from importlib.resources import files
-from math import fsum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from math import fsum, nan
+from types import MappingProxyType
 
-from .signal import NS, OFFICIAL, Signal
-
-FAMILIES = {
-    "direct": ("provincial_average", "regional_average", "national_average"),
-    "lifecycle": ("national_carbon_footprint_lifecycle",),
-}
-"""Kinds of rows by basis. CO2 factors and carbon footprints are never mixed (METHOD 0.5)."""
-
-RESIDUAL = "national_average_excluding_market_traded_non_fossil"
-"""Kind of the rows with the residual mix of the market-based method (METHOD 4.8)."""
-
-CONTEXT = frozenset({"national_fossil_only", "former_ets_reporting_grid_factor", "ember_lifecycle_intensity"})
-"""Kinds of rows that are not a factor of a grid: of fossil plants alone, superseded, or of another publisher."""
+from .factor_rows import (
+    FactorRow,
+    is_chinese,
+    lines_of,
+    nation_of,
+    shipped_residuals,
+    shipped_rows,
+    with_clean_shares,
+)
+from .signal import NS, Signal
+from .zone_names import CHINESE_ZONES
 
 RENEWABLE_FUELS = frozenset({"hydro", "wind", "solar", "biomass", "target_hydro", "target_non_hydro_renewable"})
 """Renewable rows of generation_mix.csv. No zone has both statistics and policy weights of one year."""
 
+TARGET = "target_"
+"""Beginning of a fuel's name in generation_mix.csv that is a policy weight, not a statistic."""
+
+IMPLIED = ("fossil_implied", "non_fossil_implied")
+"""Names in generation_mix.csv of the two shares that follow from the factor of a zone (METHOD 2.4)."""
+
+CLEAN_FUELS = frozenset(
+    {"nuclear", "hydro", "wind", "solar", "biomass", "geothermal", "other_renewable", "non_fossil_implied"}
+)
+"""Names of generation without combustion of fossil fuel."""
+
+DIVIDED: Mapping[str, str] = MappingProxyType({"US": "US-EGRID-"})
+"""Zones that are no grid but several, with the beginning of the names of their grids. A site names its grid."""
+
 CHINA_TIME = timezone(timedelta(hours=8))
-"""Time zone of the factors' calendar years."""
+"""Time zone of the calendar years of China's factors."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class ZoneFacts:
+    """What the tables know about the generation of a zone in the newest year up to an instant.
+
+    shares: fractions by fuel, {} for unknown; `fossil_implied` and `non_fossil_implied` where only the factor tells
+    them. clean_share, renewable_share: 0-1 of the same source and year, None for unknown. year: 0 for unknown.
+    """
+
     zone: str
-    year: int
-    intensity: float
-    kind: str
+    name: str
+    year: int = 0
+    shares: Mapping[str, float] = field(default_factory=dict)
+    clean_share: float | None = None
+    renewable_share: float | None = None
+    source: str = ""
 
 
 class FactorTable:
-    """Factors by zone and year; grid_factors_cn.csv has the source of each row."""
+    """Factors by zone and year; each shipped zone is read when it is asked for.
 
-    def __init__(
-        self,
-        rows: Iterable[_Row],
-        clean: dict[tuple[str, int], float],
-        renewable: dict[tuple[str, int], float],
-    ) -> None:
-        self._rows = tuple(rows)
-        self._clean = clean
-        self._renewable = renewable
+    own: rows of the site; for a zone and basis they replace the shipped ones. calendar: time zone of the years, except
+    for China, whose years are China's.
+    """
+
+    def __init__(self, own: Sequence[FactorRow] = (), calendar: tzinfo = UTC) -> None:
+        self._own = tuple(own)
+        self._calendar = calendar
+        self._by_zone: dict[str, tuple[FactorRow, ...]] = {}
+        self._residuals: dict[str, dict[int, float]] = {}
         self._signals: dict[tuple[str, str, int], Signal] = {}
+        self._years: dict[str, tuple[int, int, int]] = {}
 
     @classmethod
     def shipped(cls) -> FactorTable:
-        """Return the table of the package."""
-        here = files("wattgram.grid")
-        with here.joinpath("grid_factors_cn.csv").open(encoding="utf-8") as file:
-            rows = [
-                _Row(row["zone"], int(row["year"]), float(row["kg_co2_per_kwh"]) * 1000.0, row["kind"])
-                for row in csv.DictReader(file)
-            ]
-        with here.joinpath("generation_mix.csv").open(encoding="utf-8") as file:
-            mix = list(csv.DictReader(file))
-        shares: dict[tuple[str, int], list[float]] = {}
-        for row in mix:
-            if row["fuel"] in RENEWABLE_FUELS:
-                shares.setdefault((row["zone"], int(row["year"])), []).append(float(row["share"]))
-        clean = {
-            (row["zone"], int(row["year"])): float(row["share"]) for row in mix if row["fuel"] == "non_fossil_implied"
-        }
-        return cls(rows, clean, {key: fsum(found) for key, found in shares.items()})
+        """Return the tables of the package alone."""
+        return cls()
 
     @property
     def zones(self) -> list[str]:
-        """Zones with a factor."""
-        kinds = [kind for family in FAMILIES.values() for kind in family]
-        return sorted({row.zone for row in self._rows if row.kind in kinds})
+        """Zones with a factor, without those that a site cannot have (`DIVIDED`)."""
+        return sorted({row.zone for row in (*self._own, *shipped_rows(None))} - DIVIDED.keys())
+
+    def rows(self, zone: str) -> tuple[FactorRow, ...]:
+        """Return the rows of a zone, of both bases and all years; () for an unknown zone."""
+        if zone not in self._by_zone:
+            own = [row for row in self._own if row.zone == zone]
+            replaced = {row.basis for row in own}
+            found = [row for row in shipped_rows(zone) if row.basis not in replaced]
+            if is_chinese(zone):
+                found = with_clean_shares(found, _implied_clean(zone))
+            self._by_zone[zone] = (*own, *found)
+        return self._by_zone[zone]
+
+    def has(self, zone: str, basis: str) -> bool:
+        """Return whether `signal` has an answer."""
+        return bool(self._rows(zone, basis))
+
+    def default_basis(self, zone: str) -> str:
+        """Return "direct" for a zone with a direct row, else "lifecycle"."""
+        return "direct" if self.has(zone, "direct") else "lifecycle"
 
     def signal(self, zone: str, basis: str, time: int) -> Signal:
         """Return the zone's newest factor up to the year of `time` (UTC ns), else the zone's oldest.
 
         With basis "lifecycle" a zone without a footprint has that of the nation, and the source names the nation.
-        KeyError for an unknown zone.
+        KeyError for a zone without a row.
         """
-        asked = zone, basis, _year(time)
+        asked = zone, basis, self.year(zone, time)
         if asked not in self._signals:  # each tick needs it, and the result is the same all year
-            self._signals[asked] = self._found(*asked)
+            row = newest(self._rows(zone, basis), zone, asked[2])
+            begin, end = (self._new_year(row.zone, year) for year in (row.year, row.year + 1))
+            clean = nan if row.clean_share is None else row.clean_share
+            self._signals[asked] = Signal(row.intensity, basis, row.label, row.tier, begin, end, clean_share=clean)
         return self._signals[asked]
+
+    def row(self, zone: str, basis: str, time: int) -> FactorRow | None:
+        """Return the row of `signal`; None for a zone without a row."""
+        rows = self._rows(zone, basis)
+        return newest(rows, zone, self.year(zone, time)) if rows else None
 
     def renewable(self, zone: str, time: int) -> float | None:
         """Return the renewable share of the zone's power in the year of `time`, 0-1; None for unknown.
 
-        It is that of the newest year up to `time`, else of the oldest. A zone without a statistic has its policy
-        weight; generation_mix.csv contains both.
+        It is that of the newest year up to `time`, else of the oldest. A zone of China without a statistic has its
+        policy weight; generation_mix.csv contains both.
         """
-        known = {year: share for (place, year), share in self._renewable.items() if place == zone}
-        past = [year for year in known if year <= _year(time)]
-        return known[max(past) if past else min(known)] if known else None
+        known = {row.year: row.renewable_share for row in self.rows(zone) if row.renewable_share is not None}
+        if not known and is_chinese(zone):
+            shares: dict[int, list[float]] = {}
+            for row in lines_of("generation_mix.csv", zone):
+                if row["fuel"] in RENEWABLE_FUELS:
+                    shares.setdefault(int(row["year"]), []).append(float(row["share"]))
+            known = {year: fsum(found) for year, found in shares.items()}
+        return known[_newest_year(known, self.year(zone, time))] if known else None
 
     def residual(self, zone: str, time: int) -> float:
-        """Return g/kWh of the residual mix of the zone's nation in the year of `time`."""
-        nation = zone.split("-", maxsplit=1)[0]
-        return _newest(self._family(nation, (RESIDUAL,)), nation, _year(time)).intensity
+        """Return g/kWh of the residual mix in the year of `time`, UTC ns; NaN where no table has one.
+
+        It is the zone's own, else its nation's; of the newest year up to `time`, else of the oldest.
+        """
+        known = self._residuals_of(zone)
+        return known[_newest_year(known, self.year(zone, time))] if known else nan
 
     def stated(self, zone: str, basis: str) -> dict[str, dict[str, float]]:
-        """Return the rows that can serve a zone, by zone and year: official factors, clean shares, residual mix."""
-        nation = zone.split("-", maxsplit=1)[0]
-        rows = self._family(zone, FAMILIES[basis]) or self._family(nation, FAMILIES[basis])
-        shares = {(row.zone, row.year): self._clean.get((row.zone, row.year)) for row in rows}
+        """Return the rows that can serve a zone, by zone and year: factors, clean shares, residual mix."""
+        rows = self._rows(zone, basis)
+        shares = {f"{row.zone} {row.year}": row.clean_share for row in rows}
         return {
             "official": {f"{row.zone} {row.year} {row.kind}": row.intensity for row in rows},
-            "clean_share": {f"{place} {year}": share for (place, year), share in shares.items() if share is not None},
-            "residual": {f"{row.zone} {row.year}": row.intensity for row in self._family(nation, (RESIDUAL,))},
+            "clean_share": {name: share for name, share in shares.items() if share is not None},
+            "residual": {f"{nation_of(zone)} {year}": found for year, found in self._residuals_of(zone).items()},
         }
 
-    def residual_year(self, zone: str, time: int) -> int:
-        """Return the year of the residual mix of `residual`."""
-        nation = zone.split("-", maxsplit=1)[0]
-        return _newest(self._family(nation, (RESIDUAL,)), nation, _year(time)).year
+    def residual_year(self, zone: str, time: int) -> int | None:
+        """Return the year of `residual`; None where no table has one."""
+        known = self._residuals_of(zone)
+        return _newest_year(known, self.year(zone, time)) if known else None
 
-    def _found(self, zone: str, basis: str, year: int) -> Signal:
-        rows = self._family(zone, FAMILIES[basis]) or self._family(zone.split("-", maxsplit=1)[0], FAMILIES[basis])
-        row = _newest(rows, zone, year)
-        clean = self._clean.get((row.zone, row.year), float("nan"))
-        source = f"table {row.zone} {row.year} {row.kind}"
-        begin, end = _new_year(row.year), _new_year(row.year + 1)
-        return Signal(row.intensity, basis, source, OFFICIAL, begin, end, clean_share=clean)
+    def facts(self, zone: str, time: int) -> ZoneFacts:
+        """Return the generation of a zone in the year of `time`, UTC ns: of one source and year."""
+        year = self.year(zone, time)
+        named = [row for row in self.rows(zone) if row.clean_share is not None or row.renewable_share is not None]
+        if is_chinese(zone):
+            return _facts_of_china(zone, year)
+        name = next((row.name for row in self.rows(zone) if row.name), zone)
+        if not named:
+            return ZoneFacts(zone, name)
+        row = newest(named, zone, year)
+        shares = next(
+            (found for found in lines_of("generation_mix_world.csv", zone) if int(found["year"]) == row.year), None
+        )
+        by_fuel = {} if shares is None or row.source != shares["source"] else _by_fuel(shares)
+        return ZoneFacts(zone, name, row.year, by_fuel, row.clean_share, row.renewable_share, row.source)
 
-    def _family(self, zone: str, kinds: tuple[str, ...]) -> list[_Row]:
-        return [row for row in self._rows if row.zone == zone and row.kind in kinds]
+    def year(self, zone: str, time: int) -> int:
+        """Return the calendar year of a zone's factors at a time, UTC ns."""
+        nation = nation_of(zone)
+        begin, end, year = self._years.get(nation, (0, 0, 0))
+        if not begin <= time < end:
+            year = datetime.fromtimestamp(time // NS, self._calendar_of(zone)).year
+            begin, end = self._new_year(zone, year), self._new_year(zone, year + 1)
+            self._years[nation] = begin, end, year
+        return year
+
+    def next_year(self, zone: str, time: int) -> int:
+        """Return the start of the next year of a zone's factors after `time`, UTC ns; the factor may change then."""
+        return self._new_year(zone, self.year(zone, time) + 1)
+
+    def _rows(self, zone: str, basis: str) -> list[FactorRow]:
+        found = [row for row in self.rows(zone) if row.basis == basis]
+        if found or basis == "direct" or (nation := nation_of(zone)) == zone:
+            return found
+        return [row for row in self.rows(nation) if row.basis == basis]
+
+    def _residuals_of(self, zone: str) -> dict[int, float]:
+        if zone not in self._residuals:
+            own = {row.year: row.residual for row in self._own if row.zone == zone and row.residual is not None}
+            self._residuals[zone] = own or shipped_residuals(nation_of(zone))
+        return self._residuals[zone]
+
+    def _calendar_of(self, zone: str) -> tzinfo:
+        return CHINA_TIME if is_chinese(zone) else self._calendar
+
+    def _new_year(self, zone: str, year: int) -> int:
+        return int(datetime(year, 1, 1, tzinfo=self._calendar_of(zone)).timestamp()) * NS
 
 
-def next_year(time: int) -> int:
-    """Return the start of the next year in China after `time`, UTC ns; the factor may change then."""
-    return _new_year(_year(time) + 1)
-
-
-def _newest(rows: list[_Row], zone: str, year: int) -> _Row:
+def newest(rows: Sequence[FactorRow], zone: str, year: int) -> FactorRow:
+    """Return the newest row up to a year, else the oldest; KeyError without a row."""
     if not rows:
         raise KeyError(zone)
-    known = [row for row in rows if row.year <= year]
-    return max(known, key=lambda row: row.year) if known else min(rows, key=lambda row: row.year)
+    chosen = _newest_year([row.year for row in rows], year)
+    return next(row for row in rows if row.year == chosen)
 
 
-def _year(time: int) -> int:
-    return datetime.fromtimestamp(time // NS, CHINA_TIME).year
+def _newest_year(years: Iterable[int], year: int) -> int:
+    known = sorted(years)
+    past = [found for found in known if found <= year]
+    return past[-1] if past else known[0]
 
 
-def _new_year(year: int) -> int:
-    return int(datetime(year, 1, 1, tzinfo=CHINA_TIME).timestamp()) * NS
+def _implied_clean(zone: str) -> dict[int, float]:
+    """Return the clean share of a zone of China by year, where it follows from the factor."""
+    return {
+        int(row["year"]): float(row["share"])
+        for row in lines_of("generation_mix.csv", zone)
+        if row["fuel"] == "non_fossil_implied"
+    }
+
+
+def _facts_of_china(zone: str, year: int) -> ZoneFacts:
+    rows = [row for row in lines_of("generation_mix.csv", zone) if not row["fuel"].startswith(TARGET)]
+    name = CHINESE_ZONES.get(zone, zone)
+    if not rows:
+        return ZoneFacts(zone, name)
+    chosen = _newest_year({int(row["year"]) for row in rows}, year)
+    of_year = [row for row in rows if int(row["year"]) == chosen]
+    shares = {row["fuel"]: float(row["share"]) for row in of_year}
+    clean = fsum(share for fuel, share in shares.items() if fuel in CLEAN_FUELS)
+    renewable = None if IMPLIED[0] in shares else fsum(shares[fuel] for fuel in shares if fuel in RENEWABLE_FUELS)
+    source = of_year[0]["source"].split(";", maxsplit=1)[0]
+    return ZoneFacts(zone, name, chosen, shares, clean, renewable, source)
+
+
+def _by_fuel(row: Mapping[str, str]) -> dict[str, float]:
+    return {fuel: float(share) for fuel, share in row.items() if fuel not in ("zone", "year", "source", "licence")}

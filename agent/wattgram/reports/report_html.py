@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
+from math import isfinite
 
 from wattgram.accounts.figures import APART, CARBON, ENERGY, FIGURES, METHOD_PAGE, SHARES, UNCERTAINTIES, Figure
 from wattgram.accounts.ledger import MIN_COVERAGE, LedgerRow
@@ -32,7 +33,7 @@ TIERS = {
     3: "forecast",
     4: "supplied by the site",
     5: "official yearly factor",
-    6: "default",
+    6: "shipped life-cycle average",
 }
 """METHOD 3.4."""
 
@@ -190,7 +191,12 @@ def _provenance(shown: SiteReport) -> str:
         ("created", f"{shown.local(shown.made)}; contains windows up to {shown.local(shown.as_of)}"),
         ("basis", shown.basis),
         ("method of sharing", f"{shown.method}, {origin}"),
-        ("residual mix, scope 2 market", f"{shown.residual:.1f} g/kWh for all import: no certificates are recorded"),
+        (
+            "residual mix, scope 2 market",
+            f"{shown.residual:.1f} g/kWh for all import: no certificates are recorded"
+            if isfinite(shown.residual)
+            else "unknown: scope 2 market is absent; set residual_g_per_kwh in [grid]",
+        ),
         ("summed windows", windows or "none"),
         ("highest revision", f"{shown.total.revision}"),
         *((name if "." in name else f"{name}, version", version) for name, version in shown.versions.items()),

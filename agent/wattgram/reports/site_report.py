@@ -17,11 +17,11 @@ from wattgram.base.period import PeriodOption, local_day, local_minute, spans, w
 from wattgram.base.record import WINDOWS, Record
 from wattgram.base.units import rfc3339
 from wattgram.config.correction_table import named
+from wattgram.config.grid_table import ladder
 from wattgram.config.load import Config
 from wattgram.formats.csv_cells import sheet
 from wattgram.formats.tables import printable, table
 from wattgram.formats.versions import factors
-from wattgram.grid.table import FactorTable
 from wattgram.store.history import History
 
 from .bill_comparison import BillComparison, bill_json, bill_table, comparisons
@@ -128,7 +128,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         total=ledger.total,
         events=_event_summaries(history.events(whole.start, whole.end)),
         notes=tuple(notes),
-        residual=FactorTable.shipped().residual(grid.zone, whole.start),
+        residual=ladder(grid, zone).residual(whole.end - 1),
         versions=factors(),
         corrections=effects(history, config, whole.start, min(whole.end, as_of)),
         bills=bills,

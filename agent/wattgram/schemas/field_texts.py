@@ -55,9 +55,10 @@ EMISSION: Mapping[str, str] = {
     "estimated_energy": "Energy of gaps that counters reported afterwards, shared by time; sum over the meters of the "
     "balance",
     "grid_clean_share": "Carbon-free share of the grid's electricity, 0 to 1; absent if unknown",
-    "official_intensity": "Official factor, used for scope2_location",
+    "official_intensity": "Yearly factor of the zone, used for scope2_location; absent without one",
+    "residual_intensity": "Residual mix, used for scope2_market; absent if unknown, and then scope2_market is absent",
     "grid_tier": "Origin of the grid's value: 1 live, 2 live but estimated, 3 forecast, 4 supplied by the site, 5 "
-    "official yearly factor, 6 built-in default",
+    "official yearly factor, 6 shipped life-cycle average",
     "grid_age": "Time since the grid's value ceased to be valid; 0 while the value is valid",
     "revision": "0 for the first result; higher for each result that replaces an earlier one with the same time",
 }

@@ -14,6 +14,7 @@ from .plant_names import HYBRID, STANDARD
 from .serve_devices import ServedDevice, driver
 
 TIMEZONE = "Asia/Shanghai"
+GRID_ZONE = "CN-CQ"
 
 SUBMETER = ("active_power_total", "active_energy_import")
 """Quantities of a sub-meter. With more quantities, five meters behind one gateway take longer than a second."""
@@ -90,6 +91,7 @@ class SimulatedPlant:
                 f'timezone = "{TIMEZONE}"',
                 f"latitude = {LATITUDE}\nlongitude = {LONGITUDE}",
             ],
+            [f'[grid]\nzone = "{GRID_ZONE}"'],
             ['[spool]\npath = "spool"'],
         ]
         for part in self.parts:

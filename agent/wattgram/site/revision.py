@@ -158,7 +158,7 @@ class Revision:
         try:
             await self._spool.sync()
             ladder = site.grid.snapshot()
-            books = Books(site.config, ladder, self._clock.time(), site.books.era)
+            books = Books(site.config, ladder, era=site.books.era)
             folder, name = site.config.spool.path, site.config.site.name
 
             replay: Replay | None = None

@@ -16,13 +16,12 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import Clock
 from wattgram.base.occurrence import Occurrence, of_device
 from wattgram.base.record import Record
+from wattgram.config import grid_table
 from wattgram.config.load import Config
 from wattgram.grid.feed import Feed
-from wattgram.grid.ladder import Ladder
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, ClockStatus
 from wattgram.timekeeping.timekeeper import Timekeeper
-from wattgram.timekeeping.wall_clock import EARLIEST
 
 from .configuration_watch import ConfigurationWatch
 from .device_presence import DevicePresence
@@ -53,10 +52,10 @@ class Site:
         self._folder = spool.path
         self.readings = self.ticks = 0
         self.latest: Record | None = None  # emission of the last instant
-        self.grid = Ladder(config.grid.zone, config.grid.basis, config.grid.factor, feeds)
+        self.grid = grid_table.ladder(config.grid, config.site.timezone, feeds)
         self.timekeeper = Timekeeper(clock, clock_status or AlwaysSynchronised())
         self.events = SiteEvents(config.site.name, clock, self.timekeeper)
-        books = Books(config, self.grid, max(clock.time(), EARLIEST))
+        books = Books(config, self.grid)
         layout, nominal_voltage = books.layout, config.goals.nominal_voltage
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self.instants = Instants(config, layout, self.sources, self.grid)
@@ -96,7 +95,7 @@ class Site:
         self.check_clock()  # first, so that events wait while the clock is unset
         pieces = await self._state.restore()
         if self.last is not None:
-            of_books = self._folder, self.config, self.grid, self.books, self.last, self._clock.time()
+            of_books = self._folder, self.config, self.grid, self.books, self.last
             await asyncio.to_thread(continue_uncertainty, *of_books)
         times = await self.publication.restore([source.config.name for source in self.sources])
         if self.last is not None:

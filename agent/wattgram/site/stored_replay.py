@@ -89,15 +89,15 @@ def replayed(
     return replay
 
 
-def continue_uncertainty(folder: Path, config: Config, ladder: Ladder, books: Books, last: int, time: int) -> None:
+def continue_uncertainty(folder: Path, config: Config, ladder: Ladder, books: Books, last: int) -> None:
     """Let the copies of the accounts of restored `books` continue: they book the instants since a checkpoint again.
 
     The state of each second has no copies, to write less to the disk. Without the history, the running windows get no
-    uncertainty. folder: of the spool. last: last instant of the books; time: now, UTC ns. Blocks the thread.
+    uncertainty. folder: of the spool. last: last instant of the books, UTC ns. Blocks the thread.
     """
     if not config.accounts.uncertainty:
         return
-    again = Books(config, ladder, time, books.era)
+    again = Books(config, ladder, era=books.era)
     try:
         replay = replayed(folder, config.site.name, again, last, last, (), lambda records, replay: None)
     except HistoryError as error:

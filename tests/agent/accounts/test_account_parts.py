@@ -12,7 +12,7 @@ from wattgram.accounts.row_layout import Layout
 from wattgram.base.errors import ConfigError
 from wattgram.config.load import Config, read
 
-from tests.support.wired_sites import HEAD, device
+from tests.support.wired_sites import HEAD, device, zoned
 
 CONNECTION = '[grid]\nnetting = "connection"\n'
 A, B = device("a", "grid"), device("b", "grid", port=503)
@@ -23,7 +23,7 @@ STORE = device("store", "battery", "huawei_luna2000", 506, 'behind = "hall"')
 
 
 def config(*devices: str, grid: str = "") -> Config:
-    return read(HEAD.format(1.0) + grid + "".join(devices), Path("site.toml"), {})
+    return read(HEAD.format(1.0) + zoned(grid) + "".join(devices), Path("site.toml"), {})
 
 
 def parts(*devices: str, grid: str = "") -> AccountParts:

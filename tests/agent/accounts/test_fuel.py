@@ -7,12 +7,14 @@ from math import isnan, nan
 from typing import Any
 
 import pytest
-from wattgram.accounts.fuel import efficiency, factor, rate
+from wattgram.accounts.fuel import combustion, efficiency, factor, rate, upstream, upstream_share
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.fuel_properties import FUEL_CARBON, NATURAL_GAS_PER_M3
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.role_keys import ASSUMED, EfficiencyPoint, EmissionConfig, HeatConfig
 from wattgram_drivers.endpoint import parse
 
+DIRECT, WORLD, CHINA = GridConfig("DE"), GridConfig("DE", "lifecycle"), GridConfig("CN-SC", "lifecycle")
 HERE = parse("tcp://127.0.0.1")
 CURVE = (EfficiencyPoint(0.25, 0.28), EfficiencyPoint(0.5, 0.34), EfficiencyPoint(1.0, 0.38))
 HALF = HeatConfig(0.46, 0.53, 0.92)
@@ -55,22 +57,38 @@ def test_the_assumed_factor_is_a_fuel_at_an_efficiency() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "direct", "lifecycle"),
+    ("role", "direct", "lifecycle", "china"),
     [
-        ("genset", 762.0, 762.0),
-        ("chp", 499.8, 499.8),
-        ("pv", 0.0, 41.0),  # AR5 rooftop (METHOD 1.1), as are the next two
-        ("wind", 0.0, 11.0),
-        ("hydro", 0.0, 24.0),
-        ("grid", 0.0, 0.0),
-        ("battery", 0.0, 0.0),
-        ("load", 0.0, 0.0),
+        # supply of the fuel by heat: 62.91 of 266.8 (diesel), 33.47 of 199.9 (natural gas); UK well-to-tank factors
+        ("genset", 762.0, 762.0 * (266.8 + 62.91) / 266.8, 762.0 * (266.8 + 62.91) / 266.8),
+        ("chp", 499.8, 499.8 * (199.9 + 33.47) / 199.9, 499.8 * (199.9 + 33.47) / 199.9),
+        ("pv", 0.0, 41.0, 54.5),  # AR5 rooftop and the Chinese ministry's footprint (METHOD 1.1), as are the next two
+        ("wind", 0.0, 11.0, 33.6),
+        ("hydro", 0.0, 24.0, 14.1),
+        ("grid", 0.0, 0.0, 0.0),
+        ("battery", 0.0, 0.0, 0.0),
+        ("load", 0.0, 0.0, 0.0),
     ],
 )
-def test_a_device_without_settings_has_the_factor_of_its_role(role: str, direct: float, lifecycle: float) -> None:
+def test_a_device_without_settings_has_the_factor_of_its_role(
+    role: str, direct: float, lifecycle: float, china: float
+) -> None:
     device = device_of(role, None)
-    assert (factor(device, "direct"), factor(device, "lifecycle")) == (direct, lifecycle)
+    found = [factor(device, grid) for grid in (DIRECT, WORLD, CHINA)]
+    assert found == pytest.approx([direct, lifecycle, china])
     assert isnan(rate(device, 50e3))
+
+
+def test_the_supply_of_a_fuel_is_no_part_of_the_combustion() -> None:
+    device = device_of("genset")
+    assert upstream(device, DIRECT) == upstream_share(device, DIRECT) == 0.0
+    assert upstream(device, WORLD) == pytest.approx(62.91 / 266.8)
+    assert upstream_share(device, WORLD) == pytest.approx(62.91 / (266.8 + 62.91))
+    assert combustion(device) == 762.0
+    # no value for coke and the gases of a steelworks; a configured factor is complete
+    assert upstream(device_of("chp", fuel="blast_furnace_gas"), WORLD) == 0.0
+    assert upstream(device_of("genset", emission_factor=700.0), WORLD) == 0.0
+    assert upstream(device_of("pv"), WORLD) == 0.0
 
 
 # factors
@@ -79,21 +97,21 @@ def test_a_device_without_settings_has_the_factor_of_its_role(role: str, direct:
 @pytest.mark.parametrize("role", ["pv", "wind", "hydro", "genset", "chp"])
 def test_a_configured_factor_holds_with_both_bases(role: str) -> None:
     device = device_of(role, emission_factor=54.5)
-    assert (factor(device, "direct"), factor(device, "lifecycle")) == (54.5, 54.5)
+    assert (factor(device, DIRECT), factor(device, WORLD)) == (54.5, 54.5)
 
 
 def test_a_factor_is_that_of_the_fuel_over_the_efficiency() -> None:
-    assert factor(device_of("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), "direct") == pytest.approx(
+    assert factor(device_of("genset", efficiency=(EfficiencyPoint(1.0, 0.4),)), DIRECT) == pytest.approx(
         667.0
     )  # 266.8 / 0.4
-    assert factor(device_of("genset", fuel="natural_gas"), "direct") == pytest.approx(571.142857)  # 199.9 / 0.35
-    assert factor(device_of("chp", fuel="coal", efficiency=(EfficiencyPoint(1.0, 0.25),)), "direct") == pytest.approx(
+    assert factor(device_of("genset", fuel="natural_gas"), DIRECT) == pytest.approx(571.142857)  # 199.9 / 0.35
+    assert factor(device_of("chp", fuel="coal", efficiency=(EfficiencyPoint(1.0, 0.25),)), DIRECT) == pytest.approx(
         1362.4
     )
 
 
 def test_naming_the_assumed_fuel_changes_nothing() -> None:
-    assert factor(device_of("genset", fuel="diesel"), "direct") == 762.0
+    assert factor(device_of("genset", fuel="diesel"), DIRECT) == 762.0
 
 
 # efficiency over load
@@ -119,7 +137,7 @@ def test_efficiency_is_linear_between_the_points_and_flat_outside(power: float, 
 
 def test_a_curve_gives_a_rate_and_at_rated_power_the_factor() -> None:
     device = device_of("genset", efficiency=CURVE)
-    assert factor(device, "direct") == pytest.approx(702.10526)  # 266.8 / 0.38
+    assert factor(device, DIRECT) == pytest.approx(702.10526)  # 266.8 / 0.38
     assert rate(device, 100e3) == pytest.approx(70210.526)  # x 100 kW
     assert rate(device, 75e3) == pytest.approx(55583.333)  # 75 / 0.36 = 208.33 kW of heat, x 266.8
     assert rate(device, 10e3) == pytest.approx(9528.5714)  # 10 / 0.28 = 35.714, x 266.8
@@ -158,7 +176,7 @@ def test_heat_takes_its_share_of_factor_and_rate() -> None:
     device = device_of(
         "chp", efficiency=(EfficiencyPoint(1.0, 0.265),), heat=HALF, fuel_meter="gas", fuel_factor=2162.0
     )
-    assert factor(device, "direct") == pytest.approx(377.1698)  # 199.9 / 0.265 / 2
+    assert factor(device, DIRECT) == pytest.approx(377.1698)  # 199.9 / 0.265 / 2
     assert rate(device, 100e3, 10.0) == pytest.approx(10810.0)  # 10 x 2162 / 2
     assert rate(device, 0.0, 10.0) == pytest.approx(10810.0)
     assert isnan(rate(device, 100e3))
@@ -166,7 +184,7 @@ def test_heat_takes_its_share_of_factor_and_rate() -> None:
 
 def test_heat_without_an_efficiency_uses_the_assumed_efficiency() -> None:
     # 0.40 / 0.50 = 0.8 and 0.36 / 0.90 = 0.4: two thirds of 499.8
-    assert factor(device_of("chp", heat=HeatConfig(0.36, 0.5, 0.9)), "direct") == pytest.approx(333.2)
+    assert factor(device_of("chp", heat=HeatConfig(0.36, 0.5, 0.9)), DIRECT) == pytest.approx(333.2)
 
 
 def test_with_a_curve_the_share_follows_the_load() -> None:
@@ -174,7 +192,7 @@ def test_with_a_curve_the_share_follows_the_load() -> None:
         "chp", efficiency=(EfficiencyPoint(0.5, 0.2), EfficiencyPoint(1.0, 0.3)), heat=HeatConfig(0.45, 0.5, 0.9)
     )
     # full: 0.3 / 0.5 = 0.6 against 0.45 / 0.9 = 0.5, so 6/11 of 199.9 / 0.3 = 666.33
-    assert factor(device, "direct") == pytest.approx(363.4545)
+    assert factor(device, DIRECT) == pytest.approx(363.4545)
     assert rate(device, 100e3) == pytest.approx(36345.45)
     # half: 0.2 / 0.5 = 0.4 against 0.5, so 4/9 of 50 / 0.2 x 199.9 = 49975
     assert rate(device, 50e3) == pytest.approx(22211.11)

@@ -49,7 +49,7 @@ def hours(ladder: Ladder, tick: int, power: float, length: int) -> Mapping[int, 
     """Return the hours of a site with an incomer of constant power, by their start."""
     device = DeviceConfig("incomer", "grid", "driver", None, parse("tcp://127.0.0.1"), 1)
     site = SiteConfig("works", ZoneInfo("Asia/Shanghai"), float(tick))
-    books = Books(Config(site, (device,), SpoolConfig(Path()), grid=GridConfig()), ladder, START)
+    books = Books(Config(site, (device,), SpoolConfig(Path()), grid=GridConfig("CN-CQ")), ladder)
     times = range(START, START + (length + tick) * NS, tick * NS)
     row = dict.fromkeys(books.layout.fields, nan) | {"incomer": power}
     terms = [books.terms(time, float(tick) if time > START else 0.0) for time in times]
@@ -98,7 +98,7 @@ def test_the_official_factor_of_new_year_is_that_of_the_old_year_until_midnight(
     device = DeviceConfig("incomer", "grid", "driver", None, parse("tcp://127.0.0.1"), 1)
     site = SiteConfig("works", ZoneInfo("Asia/Shanghai"), 900.0)
     ladder = Ladder("CN-CQ", "direct")
-    books = Books(Config(site, (device,), SpoolConfig(Path()), grid=GridConfig()), ladder, midnight)
+    books = Books(Config(site, (device,), SpoolConfig(Path()), grid=GridConfig("CN-CQ")), ladder)
     for end, instant in ((midnight, midnight - 1), (midnight + 900 * NS, midnight)):
         assert books.terms(end, 900.0).official == ladder.official(instant).intensity
         assert books.terms(end, 900.0).signal.intensity == ladder.at(instant).intensity
@@ -111,7 +111,7 @@ def test_a_device_may_have_the_name_of_a_column() -> None:
     )
     site = SiteConfig("works", ZoneInfo("Asia/Shanghai"), 60.0)
     ladder = ladder_of([(0, 500.0)], HOUR)
-    books = Books(Config(site, devices, SpoolConfig(Path()), grid=GridConfig()), ladder, START)
+    books = Books(Config(site, devices, SpoolConfig(Path()), grid=GridConfig("CN-CQ")), ladder)
     row = array("d", [60.0, nan, nan, 1000.0, 700.0, *(nan,) * (len(books.layout.fields) - 6), 250.0]).tobytes()
     priced = array("d", books.with_grid_terms(row, [books.terms(START + 60 * NS, 60.0)]))
     assert priced[3:5].tolist() == [1000.0, 700.0]

@@ -19,6 +19,8 @@ from wattgram.config import load
 from wattgram.config.correction_table import CorrectionConfig, refused
 
 SITE = """
+[grid]
+zone = "CN-CQ"
 [site]
 name = "works"
 tick = "1min"

@@ -21,7 +21,7 @@ from wattgram.base.record import Record, Series
 from wattgram.config.load import Config, read
 from wattgram.counters.metering import MeteredStep
 
-from tests.support.wired_sites import HEAD, device
+from tests.support.wired_sites import HEAD, device, zoned
 
 METER = device("incomer", "grid")
 HUAWEI = device("roof", "pv", "huawei_sun2000", 503)
@@ -30,7 +30,7 @@ RECORD = Record(Series("device", ()), 0)
 
 
 def site(*devices: str) -> Config:
-    return read(HEAD.format(1) + "".join(devices), Path("site.toml"), {})
+    return read(HEAD.format(1) + zoned("") + "".join(devices), Path("site.toml"), {})
 
 
 def wiring(config: Config) -> SiteWiring:
@@ -276,7 +276,9 @@ pv_watts = st.floats(0.0, 20_000.0)
 @given(st.lists(st.tuples(watts, pv_watts, watts, st.booleans()), min_size=2, max_size=6))
 def test_energies_add_up_to_the_terminal_over_any_course(course: list[tuple[float, float, float, bool]]) -> None:
     config = read(
-        HEAD.format(1) + HUAWEI + 'rated_power = "2000 kW"\n' + LUNA + 'rated_power = "1 W"\n', Path("site.toml"), {}
+        HEAD.format(1) + zoned("") + HUAWEI + 'rated_power = "2000 kW"\n' + LUNA + 'rated_power = "1 W"\n',
+        Path("site.toml"),
+        {},
     )
     stage = wiring(config)
     before = None

@@ -15,6 +15,9 @@ from wattgram.site import stored_state
 from tests.support import spools
 
 SITE = """
+[grid]
+zone = "CN-CQ"
+
 [site]
 name = "works"
 

@@ -26,7 +26,9 @@ from tests.support.command_runs import started, wattgram
 from tests.support.running_site import configuration, one_device
 from tests.support.servers import free_port
 
-SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "{}"\nurl = "tcp://h"\n'
+SITE = '[grid]\nzone = "CN-CQ"\n'
+
+SITE += '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "{}"\nurl = "tcp://h"\n'
 
 SECTIONS = (
     sunspec_serve.Section((103,), "Acme", "Roof 110", "SN-1"),

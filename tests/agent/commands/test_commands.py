@@ -24,6 +24,7 @@ PRESENT = (
     "scan",
     "read",
     "drivers",
+    "zones",
     "simulate",
     "report",
     "goals",

@@ -29,6 +29,7 @@ timezone = "UTC"
 tick = "15min"   # a quarter
 
 [grid]
+zone = "CN-CQ"
 factor_g_per_kwh = 500
 
 [spool]

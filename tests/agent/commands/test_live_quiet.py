@@ -11,6 +11,7 @@ import pytest
 from wattgram.commands.live_check import check_live
 from wattgram.commands.site_check import CheckReport
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config, read
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
@@ -58,7 +59,8 @@ def checked(sites: list[list[ServedDevice]], time: int, folder: Path) -> CheckRe
                 endpoints: Mapping[str, Endpoint] = await stack.enter_async_context(serving(devices, factory, clock))
                 configs += [entry(served, endpoints[served.part.name]) for served in devices]
             await clock.sleep(3600.0)  # the counters are no longer 0
-            config = Config(site=SiteConfig("works", ZoneInfo(ZONE)), devices=tuple(configs), spool=SpoolConfig(folder))
+            site, spool = SiteConfig("works", ZoneInfo(ZONE)), SpoolConfig(folder)
+            config = Config(site, tuple(configs), spool, GridConfig("CN-CQ"))
             report = CheckReport([])
             await check_live(config, report, clock)
             return report

@@ -27,7 +27,9 @@ from tests.support.servers import free_port
 
 
 def configured(rows: Sequence[Row]) -> Config:
-    return configuration.read('[site]\nname = "works"\n\n' + scan_output.blocks(rows), Path("wattgram.toml"))
+    return configuration.read(
+        '[grid]\nzone = "CN-CQ"\n[site]\nname = "works"\n\n' + scan_output.blocks(rows), Path("wattgram.toml")
+    )
 
 
 def test_blocks_load_with_unique_names_and_guessed_roles() -> None:
@@ -87,7 +89,7 @@ def test_the_found_devices_are_a_table_blocks_and_json(tmp_path: Path) -> None:
         table, _, blocks = plain.out.partition("\n\n")
         assert table.splitlines()[0].split() == ["url", "unit", "driver", "vendor", "model", "serial", "remark"]
         file = tmp_path / "wattgram.toml"
-        file.write_text(f'[site]\nname = "works"\n\n{blocks}')
+        file.write_text(f'[grid]\nzone = "CN-CQ"\n[site]\nname = "works"\n\n{blocks}')
         assert [device.driver for device in configuration.load(file).devices] == ["huawei_sun2000", "abb_b21_b23_b24"]
         assert "\r" not in plain.err, "no bar where there is no terminal"
 

@@ -14,7 +14,8 @@ from wattgram.delivery.configuration import load, read
 from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig
 
 ROOT = Path(__file__).resolve().parents[3]
-SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
+SITE = '[grid]\nzone = "CN-CQ"\n'
+SITE += '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
 
 POWERS_AND_ENERGIES = tuple(
     f"{kind}_{amount}" for kind in ("active", "reactive", "apparent") for amount in ("power", "energy")

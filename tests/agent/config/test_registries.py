@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.errors import ConfigError
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
@@ -32,7 +33,8 @@ from tests.support.goal_days import ZONE, at, day, device
 from tests.support.records import readings, until
 
 FIXTURES = "tests.fixtures.registries"
-SITE = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
+SITE = '[grid]\nzone = "CN-CQ"\n'
+SITE += '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
 SOURCE = '[[grid.source]]\nkind = "constant"\n'
 
 
@@ -121,7 +123,9 @@ def test_a_new_file_of_indicators_gives_the_number_of_its_claim(monkeypatch: pyt
     monkeypatch.setattr(evaluate, "INDICATORS", indicators.collected(indicators.MODULES))
     first = date(2026, 11, 1)
     days = [day((first + timedelta(number)).isoformat(), pv_energy=10.0, load_energy=40.0) for number in range(15)]
-    config = Config(SiteConfig("works", ZONE), (device("roof", "pv"),), SpoolConfig(Path("nowhere")))
+    config = Config(
+        SiteConfig("works", ZONE), (device("roof", "pv"),), SpoolConfig(Path("nowhere")), GridConfig("CN-CQ")
+    )
     cards = {card.claim.id: card for card in evaluate.judged(config, None, at("2026-11-16"), days)}
     card = cards["B07"]
     assert (card.value, card.state, card.path) == (15.0, "on track", 1.0)

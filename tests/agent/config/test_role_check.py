@@ -18,6 +18,9 @@ from wattgram.store.spool import Spool
 T0 = 1_790_000_000 * NS
 
 TEXT = """
+[grid]
+zone = "CN-CQ"
+
 [site]
 name = "works"
 timezone = "Asia/Shanghai"

@@ -13,7 +13,7 @@ from wattgram.config.role_keys import ASSUMED, KEYS, BatteryConfig
 from wattgram.delivery.configuration import read
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "plant.md").read_text()
-SITE = '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n'
+SITE = '[grid]\nzone = "CN-CQ"\n[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n'
 
 
 def rows(head: str) -> list[list[str]]:
@@ -45,8 +45,9 @@ def test_the_page_has_the_defaults() -> None:
     assert float(defaults["fuel_factor"][0]) == NATURAL_GAS_PER_M3
     assert f"{genset.factor:g} g/kWh" in PAGE
     assert f"{chp.factor:g} g/kWh" in PAGE
-    for value in RENEWABLE_CARBON["lifecycle"].values():
-        assert re.search(rf"\b{value:g} \(", PAGE)
+    for family in RENEWABLE_CARBON.values():
+        for value in family.values():
+            assert re.search(rf"\b{value:g} \(", PAGE)
 
 
 def test_the_page_has_the_fuels() -> None:
@@ -60,7 +61,7 @@ def test_the_samples_of_the_page_are_valid(tmp_path: Path) -> None:
     assert devices["store"].battery == BatteryConfig(200e3, 0.96, 0.96, 0.0001)
     assert rate(devices["standby-set"], 250e3) == pytest.approx(180_270.27)  # 250 / 0.37 x 266.8
     # 0.82 of 0.82 + 0.48889: 0.62649 of the carbon, so of 199.9 / 0.41, and of 10 m3/h x 2162
-    assert factor(devices["gas-engine"], "direct") == pytest.approx(305.45, abs=0.01)
+    assert factor(devices["gas-engine"], config.grid) == pytest.approx(305.45, abs=0.01)
     assert rate(devices["gas-engine"], 0.0, 10.0) == pytest.approx(13_544.7, abs=0.1)
     assert devices["boiler"].emission.fuel_factor == NATURAL_GAS_PER_M3
     assert config.grid.certificates is not None

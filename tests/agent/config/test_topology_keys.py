@@ -8,7 +8,7 @@ import pytest
 from wattgram.base.errors import ConfigError
 from wattgram.config.load import Config, read
 
-HEAD = '[site]\nname = "plant"\ntimezone = "UTC"\n'
+HEAD = '[grid]\nzone = "CN-CQ"\n[site]\nname = "plant"\ntimezone = "UTC"\n'
 
 
 def device(name: str, role: str, driver: str = "eastron_sdm630", port: int = 502, unit: int = 1, more: str = "") -> str:

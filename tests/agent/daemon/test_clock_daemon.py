@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from wattgram.base.clock import NS, Clock
 from wattgram.base.watchdog import Pulse
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
@@ -52,7 +53,7 @@ class FakeClockStatus:
 
 def config(folder: Path) -> Config:
     site = SiteConfig("works", ZoneInfo("Asia/Shanghai"), 10.0)
-    return Config(site, (), SpoolConfig(folder, keep=30 * DAY, sync=0.2), http=HttpConfig(""))
+    return Config(site, (), SpoolConfig(folder, keep=30 * DAY, sync=0.2), GridConfig("CN-CQ"), http=HttpConfig(""))
 
 
 @pytest.mark.parametrize("keeps", [True, False])

@@ -35,7 +35,7 @@ MINUTE = 60_000_000_000
 
 def site_config(broker: Broker, *names: str, slow: bool = True) -> Config:
     """Return a site with these devices; temperature and energies of an inverter are read once a minute."""
-    text = '[site]\nname = "works"\n'
+    text = '[grid]\nzone = "CN-CQ"\n[site]\nname = "works"\n'
     for name in names:
         role = "grid" if name == "incomer" else "pv"
         text += f'[[device]]\nname = "{name}"\nrole = "{role}"\ndriver = "sunspec"\nurl = "tcp://h"\n'

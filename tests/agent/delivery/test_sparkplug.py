@@ -86,7 +86,8 @@ def listening_host(broker: Broker, **more: Any) -> Iterator[ListeningHost]:
 
 
 def site_config(url: str, folder: Path, host: str = "") -> Config:
-    text = '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
+    text = '[grid]\nzone = "CN-CQ"\n'
+    text += '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "sunspec"\nurl = "tcp://h"\n'
     text += f'[spool]\npath = "{folder}"\n[mqtt]\nurl = "{url}"\n'
     text += f'sparkplug = {{ group = "plant", node = "gateway-7"{host and f", host = {host!r}"} }}\n'
     return read(text.replace("'", '"'), Path("site.toml"))

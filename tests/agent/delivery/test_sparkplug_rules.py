@@ -24,6 +24,9 @@ from tests.support.records import NOW
 from tests.support.tahu import Host, Payload
 
 SITE = """
+[grid]
+zone = "CN-CQ"
+
 [site]
 name = "works"
 [[device]]

@@ -34,7 +34,8 @@ PLANT = (device("incomer", "grid"), device("roof", "pv"), device("hall", "load",
 
 
 def site(goals: GoalsConfig | None = None, folder: Path = Path("nowhere")) -> Config:
-    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), goals=goals or GoalsConfig())
+    grid = GridConfig("CN-CQ")
+    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), grid, goals=goals or GoalsConfig())
 
 
 def shares(first: str, *consumed: float, covered: float = 86400.0) -> list[Day]:

@@ -39,7 +39,10 @@ def sample_goals(tmp_path: Path) -> GoalsConfig:
         f'[[device]]\nname = "{name}"\nrole = "{role}"\ndriver = "{driver}"\nurl = "tcp://{name}"\n'
         for name, (role, driver) in DEVICES.items()
     )
-    return read('[site]\nname = "works"\n' + devices + "\n".join(samples("toml")), tmp_path / "site.toml").goals
+    return read(
+        '[grid]\nzone = "CN-CQ"\n[site]\nname = "works"\n' + devices + "\n".join(samples("toml")),
+        tmp_path / "site.toml",
+    ).goals
 
 
 def test_the_tables_are_the_generated_tables() -> None:
@@ -67,7 +70,7 @@ def test_the_samples_are_read(sample_goals: GoalsConfig) -> None:
 
 def test_the_sample_has_every_key() -> None:
     with pytest.raises(ConfigError) as caught:
-        read('[site]\nname = "works"\n[goals]\nx = 1\n', Path("site.toml"))
+        read('[grid]\nzone = "CN-CQ"\n[site]\nname = "works"\n[goals]\nx = 1\n', Path("site.toml"))
     (unknown,) = [mistake for mistake in caught.value.mistakes if "goals.x" in mistake]
     allowed = unknown.partition("allowed: ")[2].split(", ")
     (sample,) = [text for text in samples("toml") if "[goals]" in text]

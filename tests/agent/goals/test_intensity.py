@@ -17,7 +17,7 @@ JANUARY = ("2026-01-01", "2026-02-01")
 # METHOD 4.11, example 1, for an hour: import 100 kW at 558.1, PV 50 kW: load 150 kWh, 55.81 kg
 
 
-def mixed_day(**more: float) -> Day:
+def mixed_day(**more: Any) -> Day:
     """Return the day of example 1: a third of the load is PV, and the import has 558.1 g/kWh."""
     return day(
         "2026-01-01",

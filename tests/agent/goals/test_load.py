@@ -7,7 +7,7 @@ from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig
 from wattgram.goals.indicators.base_load import INDICATORS
 from wattgram.goals.terms.day import Day, Quarters
 
-from tests.support.goal_factory import FIRST, dates, day, extra, found, missing, month, site, year
+from tests.support.goal_factory import FIRST, aimed, dates, day, extra, found, missing, month, site, year
 
 IDLE = INDICATORS["B07"]
 
@@ -91,8 +91,7 @@ def test_the_missing_input_is_named(days: list[Day], what: str) -> None:
     ],
 )
 def test_the_target_is_the_baseline_of_the_site_less_a_tenth(base: Baseline, number: int, expected: float) -> None:
-    target = IDLE.target(year(number, []), site(GoalsConfig(baselines={"B07": base})))
-    assert target is not None
+    target = aimed(IDLE.target(year(number, []), site(GoalsConfig(baselines={"B07": base}))))
     assert target.value == pytest.approx(expected)
     assert "site choice" in target.source
     assert IDLE.target(month([]), site()) is None

@@ -27,7 +27,7 @@ from wattgram.config.goals_table.goals_settings import (
 from wattgram.config.goals_table.meters import GoalMeter
 from wattgram.delivery.configuration import read
 
-SITE = '[site]\nname = "works"\n'
+SITE = '[grid]\nzone = "CN-CQ"\n[site]\nname = "works"\n'
 HEAD = "what,value,unit,period,name,entered,document\n"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from wattgram.base.clock import NS, Clock
 from wattgram.base.record import Record
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
@@ -27,7 +28,8 @@ PLANT = (device("incomer", "grid"), device("roof", "pv"))
 
 def site(folder: Path) -> Config:
     database = InfluxConfig("http://127.0.0.1:1", "plant", "energy", "s3cret")
-    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), sinks={"influxdb": database})
+    grid = GridConfig("CN-CQ")
+    return Config(SiteConfig("works", ZONE), PLANT, SpoolConfig(folder), grid, sinks={"influxdb": database})
 
 
 def round_of(config: Config, records: list[Record], dates: Callable[[], bool] = lambda: True) -> Round:

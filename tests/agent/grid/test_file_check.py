@@ -127,11 +127,12 @@ def test_the_factor_of_another_country_behind_a_source_is_a_note(
     monkeypatch.setenv("TOKEN_OF_TEST", "t0ken")
     path = tmp_path / "site.toml"
     site = configuration(tmp_path, one_device("incomer", "grid", "eastron_sdm630", 502))
-    path.write_text(f'{site}[grid]\nzone = "CN-CQ"\n[[grid.source]]\n{source}\n')
+    path.write_text(f"{site}[[grid.source]]\n{source}\n")
     found = [text for text in check_plan(load(path)).notes if "grid.zone is CN-CQ" in text]
     assert len(found) == bool(nation)
     assert all(f"the grid of {nation}, and" in text for text in found)
-    path.write_text(f'{site}[grid]\nzone = "CN-CQ"\nfactor_g_per_kwh = 300.0\n[[grid.source]]\n{source}\n')
+    fixed = site.replace("[grid]\n", "[grid]\nfactor_g_per_kwh = 300.0\n")
+    path.write_text(f"{fixed}[[grid.source]]\n{source}\n")
     assert not [text for text in check_plan(load(path)).notes if "grid.zone" in text]
 
 

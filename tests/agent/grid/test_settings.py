@@ -25,7 +25,8 @@ from tests.support.topics import METER
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "grid.md").read_text()
-SITE = '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n[[device]]\nname = "incomer"\nrole = "grid"\n'
+SITE = '[grid]\nzone = "CN-CQ"\n'
+SITE += '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n[[device]]\nname = "incomer"\nrole = "grid"\n'
 SITE += 'driver = "sunspec"\nurl = "tcp://h"\n[mqtt]\nurl = "mqtt://broker"\n'
 
 

@@ -18,7 +18,7 @@ from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import parse
 
 from tests.support.plants import Hands
-from tests.support.wired_sites import HEAD, WiredSite, device
+from tests.support.wired_sites import HEAD, WiredSite, device, zoned
 
 NAMED = [name for name in catalogue.names() if not catalogue.is_sunspec(name)]
 MAPS = [name for name in NAMED if catalogue.load(name).terminal is not None]
@@ -143,7 +143,7 @@ def test_a_hybrid_reads_back_through_every_map_with_a_terminal(tmp_path: Path, n
 
 def stands(folder: Path, *devices: str) -> dict[str, str]:
     """Return what each device of a configuration stands behind in the site model."""
-    text = HEAD.format(1) + "".join(devices)
+    text = HEAD.format(1) + zoned("") + "".join(devices)
     served = of_config(read(text, folder / "site.toml", {}), ())
     Factory([member.part for member in served], start=NIGHT)  # refuses what the model cannot be
     return {member.part.name: member.part.behind for member in served if member.part.behind}

@@ -34,7 +34,7 @@ DISCHARGING = CHARGING | {"a": 50e3, "store_a": 10e3, "b": -80e3, "store_b": 10e
 
 
 def plant_of(folder: Path, clock: Hands | None = None, counted: Mapping[str, Sequence[float]] | None = None) -> Plant:
-    grid = GridConfig(netting="connection")
+    grid = GridConfig("CN-CQ", netting="connection")
     return Plant(folder, ROLES, START, tick=60.0, grid=grid, behind=BEHIND, clock=clock, counted=counted)
 
 
@@ -58,7 +58,7 @@ def again(plant: Plant) -> tuple[list[Record], Books]:
     def publish(found: Sequence[Record], _: object) -> None:
         records.extend(found)
 
-    books = Books(plant.config, Ladder("CN-CQ", "direct", None), START)
+    books = Books(plant.config, Ladder("CN-CQ", "direct", None))
     replay = replayed(plant.config.spool.path, "works", books, 0, 2**62, ALL_WINDOWS, publish)
     return records, replay.books
 
@@ -196,7 +196,7 @@ def test_an_impossible_balance_of_one_busbar_withholds_the_results_of_the_site(t
 def test_an_event_names_the_node_of_the_battery(tmp_path: Path) -> None:
     """By the configuration, a round trip has 90 %. B's battery gives back 10 of 20 kWh."""
     battery: dict[str, Any] = {"batteries": BatteryConfig(1e3, stated=True)}
-    grid = GridConfig(netting="connection")
+    grid = GridConfig("CN-CQ", netting="connection")
     plant = Plant(tmp_path, ROLES, START, tick=60.0, grid=grid, behind=BEHIND, **battery)
     run(plant, 60, CHARGING | {"a": 60e3, "store_a": 0.0})
     run(plant, 60, DISCHARGING | {"a": 60e3, "store_a": 0.0})

@@ -61,7 +61,7 @@ class CountingSite:
             SiteConfig("works", ZoneInfo("Asia/Shanghai"), TICK),
             devices,
             SpoolConfig(folder),
-            grid=GridConfig(factor=500.0),
+            grid=GridConfig("CN-CQ", factor=500.0),
         )
         self.spool = Spool(folder, max_size=2**30, keep=86400.0, sinks=())
         self.sources = {device.name: Source(device, "works", 0.0) for device in devices}

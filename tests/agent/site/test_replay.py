@@ -103,7 +103,7 @@ def replay_of(
     replay = replayed(
         config.spool.path,
         "works",
-        Books(config, ladder, START, era),
+        Books(config, ladder, era=era),
         since,
         until,
         EVERY,
@@ -142,16 +142,16 @@ def test_an_unchanged_history_publishes_nothing(tmp_path: Path, pause: float) ->
 def test_another_factor_is_published_with_the_same_keys_and_the_next_revision(tmp_path: Path) -> None:
     plant = stored_plant(tmp_path)
     for revision, factor in ((1, 600.0), (2, 650.0)):
-        records, replay = replay_of(plant, 0, plant.clock.now, grid=GridConfig(factor=factor))
+        records, replay = replay_of(plant, 0, plant.clock.now, grid=GridConfig("CN-CQ", factor=factor))
         ticks = [record for record in records if ("window", "tick") in record.series.tags]
         assert len(ticks) == replay.counts.computed["tick"] == 200
         assert {record["revision"] for record in records if record.series.kind == "emission"} == {float(revision)}
         assert {record["grid_intensity"] for record in ticks} == {factor}
         append_records(plant, records)
-        assert replay_of(plant, 0, plant.clock.now, grid=GridConfig(factor=factor))[0] == []
+        assert replay_of(plant, 0, plant.clock.now, grid=GridConfig("CN-CQ", factor=factor))[0] == []
     # Only import carries the grid's factor. The location-based ledger changes, the market-based ledger does not.
     before = published(plant, "1h")
-    records, _ = replay_of(plant, 0, plant.clock.now, grid=GridConfig(factor=1300.0))
+    records, _ = replay_of(plant, 0, plant.clock.now, grid=GridConfig("CN-CQ", factor=1300.0))
     hours = [record for record in records if ("window", "1h") in record.series.tags]
     assert hours
     for record in hours:
@@ -164,7 +164,7 @@ def test_another_factor_is_published_with_the_same_keys_and_the_next_revision(tm
 def test_after_the_period_only_the_battery_and_overlapping_windows_change(tmp_path: Path) -> None:
     plant = stored_plant(tmp_path)
     since, until = START + 3600 * NS, START + 5400 * NS
-    records, _ = replay_of(plant, since, until, grid=GridConfig(factor=900.0))
+    records, _ = replay_of(plant, since, until, grid=GridConfig("CN-CQ", factor=900.0))
     ticks = {record.time: record for record in records if ("window", "tick") in record.series.tags}
     assert min(ticks) > since
     in_period = [record for time, record in ticks.items() if time <= until]
@@ -180,8 +180,8 @@ def test_after_the_period_only_the_battery_and_overlapping_windows_change(tmp_pa
 def test_a_replay_leaves_the_state_of_a_site_with_the_new_factor(tmp_path: Path) -> None:
     """Compare the books after a replay with a factor with those of a site that had this factor from the start."""
     plant = stored_plant(tmp_path / "plant")
-    other_plant = stored_plant(tmp_path / "other", grid=GridConfig(factor=700.0))
-    _, replay = replay_of(plant, 0, plant.clock.now, grid=GridConfig(factor=700.0))
+    other_plant = stored_plant(tmp_path / "other", grid=GridConfig("CN-CQ", factor=700.0))
+    _, replay = replay_of(plant, 0, plant.clock.now, grid=GridConfig("CN-CQ", factor=700.0))
     assert replay.books.state() == other_plant.site.books.state()
 
 
@@ -348,7 +348,7 @@ def test_instants_of_a_wrong_clock_belong_to_another_era(tmp_path: Path) -> None
     (part,) = replay_of(life.plant, 0, START + 3600 * NS, era=1)[1].counts.left_out
     assert part.instants in (239, 240)
     assert part.reason == WRONG_CLOCK
-    records, _ = replay_of(life.plant, 0, life.clock.now, grid=GridConfig(factor=700.0), era=1)
+    records, _ = replay_of(life.plant, 0, life.clock.now, grid=GridConfig("CN-CQ", factor=700.0), era=1)
     changed = {record.time for record in records if ("window", "tick") in record.series.tags}
     assert changed == {record.time for record in ticks if record.time < START - 3600 * NS}
 
@@ -388,7 +388,7 @@ def test_a_late_value_reaches_every_interval_that_it_touches(tmp_path: Path) -> 
     with History(tmp_path, "works").past() as past:
         restore([feed], past.signals(), "direct")
     records: list[Record] = []
-    books = Books(plant.config, Ladder("CN-CQ", "direct", None, (feed,)), START)
+    books = Books(plant.config, Ladder("CN-CQ", "direct", None, (feed,)))
     until = plant.clock.now
     replay = replayed(tmp_path, "works", books, 0, until, EVERY, lambda found, _: records.extend(found))
     assert records == []

@@ -43,7 +43,7 @@ def test_changed_factors_reach_broker_and_database_with_the_same_keys(
             wait_for(lambda: len(bucket.rows(TICKS)) >= 8, 30, "ticks in the database")
             same = wattgram("replay", "-c", str(running.path), "--format", "json")
             other = tmp_path / "other.toml"
-            other.write_text(before + "[grid]\nfactor_g_per_kwh = 600.0\n")
+            other.write_text(before.replace("[grid]\n", "[grid]\nfactor_g_per_kwh = 600.0\n"))
             declined = wattgram("replay", "-c", str(other))
             assert running.stop() == 0
         # The daemon runs the replay: nothing changed, so nothing is published again.

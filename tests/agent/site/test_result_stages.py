@@ -35,14 +35,14 @@ class Results:
     """Stages of a site with an incomer; the grid has 500 g/kWh."""
 
     def __init__(self, folder: Path, factor: float = 500.0) -> None:
-        self.config: Config = Plant(folder, {"incomer": "grid"}, HOUR, grid=GridConfig(factor=factor)).config
+        self.config: Config = Plant(folder, {"incomer": "grid"}, HOUR, grid=GridConfig("CN-CQ", factor=factor)).config
         self.accounts = AccountStages(self.books())
         days = DayBook("works", ZoneInfo("Asia/Shanghai"), self.accounts.books.layout, 400.0)
         self.stages = ResultStages(self.accounts, days)
 
     def books(self) -> Books:
         grid = self.config.grid
-        return Books(self.config, Ladder(grid.zone, grid.basis, grid.factor), HOUR)
+        return Books(self.config, Ladder(grid.zone, grid.basis, grid.factor))
 
     def row(self, power: float, seconds: float = 60.0, energy: float = nan) -> bytes:
         """Return a row without a price."""

@@ -71,7 +71,10 @@ class MeteredSite:
             for name, role in roles.items()
         )
         self.config = Config(
-            SiteConfig("works", ZoneInfo(timezone), tick), devices, SpoolConfig(folder), grid=grid or GridConfig()
+            SiteConfig("works", ZoneInfo(timezone), tick),
+            devices,
+            SpoolConfig(folder),
+            grid=grid or GridConfig("CN-CQ"),
         )
         self.spool = Spool(folder, max_size=2**30, keep=86400.0, sinks=())
         self.sources = {device.name: Source(device, "works", 0.0) for device in devices}
@@ -123,15 +126,15 @@ def test_worked_example_1_with_meters_and_roles(tmp_path: Path) -> None:
 
 
 def test_lifecycle_basis_counts_the_roof_and_the_national_footprint(tmp_path: Path) -> None:
-    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"}, grid=GridConfig(basis="lifecycle"))
+    plant = MeteredSite(tmp_path, {"incomer": "grid", "roof": "pv"}, grid=GridConfig("CN-CQ", basis="lifecycle"))
     tick = plant.tick(incomer=100e3, roof=50e3)
-    # 577.7 g/kWh: national footprint of 2024, the newest; rooftop PV 41 g/kWh (METHOD 1.1, 2.1)
-    assert tick["emission_intensity"] == pytest.approx((100 * 577.7 + 50 * 41) / 150)
+    # 577.7 g/kWh: national footprint of 2024, the newest; PV 54.5 g/kWh of the same ministry (METHOD 1.1, 2.1)
+    assert tick["emission_intensity"] == pytest.approx((100 * 577.7 + 50 * 54.5) / 150)
     assert tick["basis"] == "lifecycle"
 
 
 def test_a_fixed_factor_replaces_the_factor_of_the_zone(tmp_path: Path) -> None:
-    plant = MeteredSite(tmp_path, {"incomer": "grid"}, grid=GridConfig(factor=247.2))
+    plant = MeteredSite(tmp_path, {"incomer": "grid"}, grid=GridConfig("CN-CQ", factor=247.2))
     tick = plant.tick(incomer=10e3)
     assert tick["emission_intensity"] == pytest.approx(247.2)
     assert tick["grid_tier"] == 4.0

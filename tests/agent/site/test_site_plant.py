@@ -39,7 +39,7 @@ class MixedSite:
     def __init__(self, folder: Path, devices: Sequence[DeviceConfig], grid: GridConfig | None = None) -> None:
         self.clock = Hands(START)
         site = SiteConfig("works", ZoneInfo("Asia/Shanghai"), 10.0)
-        self.config = Config(site, tuple(devices), SpoolConfig(folder), grid=grid or GridConfig())
+        self.config = Config(site, tuple(devices), SpoolConfig(folder), grid=grid or GridConfig("CN-CQ"))
         self.spool = Spool(folder, max_size=2**30, keep=1e8, sinks=())
         self.sources = {device.name: Source(device, "works", 0.0) for device in devices}
         self.plans = {}
@@ -152,7 +152,9 @@ def test_certificates_of_the_hour_are_matched_with_its_import(tmp_path: Path) ->
     """METHOD 4.8: 50 kWh of import, 20 kWh certified at 0: 30 kWh at the residual 609.6 g/kWh."""
     path = tmp_path / "certificates.csv"
     path.write_text("time,energy_kwh\n2026-06-01 12:00,20\n")
-    plant = MixedSite(tmp_path, [meter("incomer", "grid")], GridConfig(certificates=CertificatesConfig(path, 0.0)))
+    plant = MixedSite(
+        tmp_path, [meter("incomer", "grid")], GridConfig("CN-CQ", certificates=CertificatesConfig(path, 0.0))
+    )
     for second in range(0, 3620, 10):
         plant.shows("incomer", active_power_total=50e3, voltage_l1n=230 + second / 1e4)
         plant.tick()

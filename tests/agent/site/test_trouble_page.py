@@ -11,9 +11,10 @@ from wattgram.accounts import balance, battery_watch, hybrid_state
 from wattgram.acquisition import device_source, paced_intervals, value_incident
 from wattgram.base import watchdog
 from wattgram.base.event_severity import SEVERITIES
-from wattgram.config import role_check
+from wattgram.config import role_check, zone_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
+from wattgram.evidence import sealer
 from wattgram.site import configuration_watch, grid_watch, stored_state, unknown_load
 from wattgram.timekeeping import tick_order, wall_clock
 
@@ -27,6 +28,7 @@ def events() -> set[str]:
         metering.UNUSABLE,
         paced_intervals.LENGTHENED,
         role_check.UNSUITABLE,
+        zone_check.ZONE_MISSING,
         *(frozen_device.EVENT, frozen_device.BACK),
         *(balance.FAULT, balance.RESTORED, balance.WITHHELD, balance.EXCEEDED, balance.FIT),
         *(hybrid_state.CONTRADICT, hybrid_state.AGREED, hybrid_state.LOSS, hybrid_state.LOSS_POSSIBLE),
@@ -42,6 +44,7 @@ def events() -> set[str]:
         *(tick_order.WAIT, tick_order.GO_ON),
         *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
         *(watchdog.STUCK, watchdog.RESUMED),
+        *(sealer.SEAL_FAILED, sealer.SEAL_RESUMED, sealer.LOG_ANEW),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from wattgram.acquisition.device_source import Source
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.grid_table import GridConfig
 from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
@@ -46,7 +47,7 @@ class Boot:
 
 def source(name: str) -> Source:
     device = DeviceConfig(name, "grid", METER.name, METER, parse("tcp://127.0.0.1"), 1)
-    config = Config(SiteConfig("works", ZoneInfo("Asia/Shanghai")), (device,), SpoolConfig(Path()))
+    config = Config(SiteConfig("works", ZoneInfo("Asia/Shanghai")), (device,), SpoolConfig(Path()), GridConfig("CN-CQ"))
     device_source = Source(config.devices[0], "works", 0.0)
     device_source.equip(METER, PLAN)
     return device_source

@@ -291,7 +291,7 @@ def test_a_silent_battery_is_unknown_after_a_restart_and_in_a_replay(tmp_path: P
     ] == []
     again: list[Record] = []
     config = second.site.config
-    books = Books(config, Ladder(config.grid.zone, config.grid.basis, None), second.site.clock.time())
+    books = Books(config, Ladder(config.grid.zone, config.grid.basis, None))
     replay = replayed(tmp_path, "works", books, 0, 2**62, ALL_WINDOWS, lambda records, _: again.extend(records))
     assert (replay.counts.instants, again) == (92, [])
 

@@ -148,7 +148,7 @@ def test_a_restart_in_an_unsplit_time_continues_it_and_a_replay_finds_the_same(t
     assert second.site.events("") == []
     again: list[Record] = []
     config = second.site.config
-    books = Books(config, Ladder(config.grid.zone, config.grid.basis, None), second.site.clock.time())
+    books = Books(config, Ladder(config.grid.zone, config.grid.basis, None))
     replay = replayed(
         tmp_path / "restarted", "works", books, 0, 2**62, ALL_WINDOWS, lambda records, _: again.extend(records)
     )

@@ -53,7 +53,7 @@ ELECTRICITYMAPS_PERIOD = 3600.0
 class ElectricityMapsSettings:
     """Settings of this source. mix: whether to ask for the mix instead of the intensity."""
 
-    default_factors: ClassVar[str] = "china"
+    default_factors: ClassVar[str] = ""
     computes_mean: ClassVar[bool] = False
 
     web: WebSettings

@@ -41,7 +41,7 @@ SETTLED = NS
 class FileSettings:
     """Settings of a file source. timezone: of times without an offset. unit: of a mix."""
 
-    default_factors: ClassVar[str] = "china"
+    default_factors: ClassVar[str] = ""
     computes_mean: ClassVar[bool] = True
 
     path: Path
@@ -56,7 +56,7 @@ class FileSettings:
     @property
     def period(self) -> float | None:
         """Shortest period of a value in the file, s; None for a file that cannot be read now."""
-        terms = ValueTerms("", Factors.shipped(self.default_factors, "direct"), self.unit, self.timezone)
+        terms = ValueTerms("", Factors.shipped("ipcc", "direct"), self.unit, self.timezone)
         try:
             good, _ = signals(entries_of(self.path, content(self.path, SOURCE_FILE_BYTES)), terms, 0, live=False)
         except (OSError, ValueError):

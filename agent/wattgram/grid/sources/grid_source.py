@@ -74,9 +74,10 @@ def read(table: Table, terms: SourceTerms) -> SourceConfig | None:
         if level == "feed" and "mean_g_per_kwh" in table.data:
             table.mistake("mean_g_per_kwh", 'found with level "feed"; allowed: with level = "official"')
     table.done()
+    factors = factors or settings.default_factors or terms.factors
     if max_age is None:
         max_age = settings.default_max_age if isinstance(settings, LateSettings) else USUAL_MAX_AGE
-    return SourceConfig(kind, settings, max_age, level or "feed", mean, factors or settings.default_factors)
+    return SourceConfig(kind, settings, max_age, level or "feed", mean, factors)
 
 
 def made(

@@ -39,7 +39,7 @@ class MqttSourceSettings:
     unit: of a mix.
     """
 
-    default_factors: ClassVar[str] = "china"
+    default_factors: ClassVar[str] = ""
     computes_mean: ClassVar[bool] = False
 
     topic: str

@@ -16,20 +16,21 @@ class SourceTerms:
     """What the reader of a source needs from the rest of the configuration.
 
     directory: of relative files. basis: "direct" or "lifecycle", None for a mistake. zone: of times without an offset.
-    broker: whether there is a table [mqtt].
+    broker: whether there is a table [mqtt]. factors: default set of factors of a mix, that of the site's zone.
     """
 
     directory: Path
     basis: str | None
     zone: tzinfo
     broker: bool
+    factors: str = "ipcc"
 
 
 class SourceSettings(Protocol):
     """Settings that only one kind of source has."""
 
     default_factors: ClassVar[str]
-    """Default of the key `factors`: "china" or "ipcc"."""
+    """Default of the key `factors`: "china" or "ipcc"; "" for that of the site's zone."""
 
     computes_mean: ClassVar[bool]
     """Whether the source computes its mean over the year; otherwise level official needs mean_g_per_kwh."""
@@ -87,7 +88,7 @@ class SourceConfig:
     max_age: float = 7200.0
     level: str = "feed"
     mean: float | None = None
-    factors: str = "china"
+    factors: str = "ipcc"
 
     @property
     def name(self) -> str:

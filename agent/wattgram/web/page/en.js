@@ -59,7 +59,7 @@ export default {
   "tier.3": "forecast",
   "tier.4": "supplied by the site",
   "tier.5": "official annual factor",
-  "tier.6": "built-in default",
+  "tier.6": "shipped life-cycle average",
   "basis.direct": "direct",
   "basis.lifecycle": "lifecycle",
 

@@ -59,7 +59,7 @@ export default {
   "tier.3": "预测",
   "tier.4": "企业提供",
   "tier.5": "官方年度因子",
-  "tier.6": "内置默认值",
+  "tier.6": "内置的全生命周期平均值",
   "basis.direct": "直接排放",
   "basis.lifecycle": "全生命周期",
 

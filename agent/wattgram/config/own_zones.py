@@ -1,0 +1,125 @@
+"""Factor tables of the site: CSV files in the folder zones.d beside the configuration."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from wattgram.base.errors import ConfigError
+from wattgram.base.toml_table import nearest
+from wattgram.base.untrusted import quoted
+from wattgram.grid.factor_rows import FactorRow
+from wattgram.grid.signal import HIGHEST, SUPPLIED
+
+FOLDER = "zones.d"
+
+REQUIRED_COLUMNS = ("zone", "year", "basis", "g_per_kwh")
+OPTIONAL_COLUMNS = ("name", "clean_share", "renewable_share", "residual_g_per_kwh", "source", "licence", "note")
+IGNORED_COLUMNS = ("kind", "url_or_document", "verified")
+"""Columns of public tables of factors that nothing is made of."""
+
+MOST_FILES, MOST_BYTES, MOST_ROWS = 64, 1_000_000, 10_000
+"""Largest numbers of files, of bytes of a file, and of rows of all files."""
+
+LONGEST_CELL = 200
+"""Longest text of a cell that is kept, characters."""
+
+
+def read(directory: Path) -> tuple[FactorRow, ...]:
+    """Return the rows of all files of the folder, in the order of their names; ConfigError with every mistake."""
+    folder = directory / FOLDER
+    files = sorted(folder.glob("*.csv")) if folder.is_dir() else []
+    if len(files) > MOST_FILES:
+        raise ConfigError([f"{folder}: found {len(files)} files; allowed: at most {MOST_FILES}"])
+    mistakes: list[str] = []
+    rows: list[FactorRow] = []
+    for file in files:
+        try:
+            if file.stat().st_size > MOST_BYTES:
+                mistakes.append(f"{file}: found {file.stat().st_size} bytes; allowed: at most {MOST_BYTES}")
+                continue
+            rows += _rows(file, file.read_text(encoding="utf-8-sig"), mistakes)
+        except OSError as error:
+            mistakes.append(f"{file}: cannot be read: {error.strerror or error}")
+        except UnicodeDecodeError as error:
+            mistakes.append(f"{file}: byte {error.start}: found no UTF-8; allowed: CSV in UTF-8")
+    if len(rows) > MOST_ROWS:
+        mistakes.append(f"{folder}: found {len(rows)} rows; allowed: at most {MOST_ROWS}")
+    seen: set[tuple[str, int, str]] = set()
+    for row in rows:
+        key = row.zone, row.year, row.basis
+        if key in seen:
+            mistakes.append(f"{folder}: found two rows of {row.zone} {row.year} {row.basis}; allowed: one")
+        seen.add(key)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return tuple(rows)
+
+
+def _rows(file: Path, text: str, mistakes: list[str]) -> Iterator[FactorRow]:
+    reader = csv.DictReader(text.splitlines(), strict=True)
+    known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *IGNORED_COLUMNS]
+    try:
+        head = reader.fieldnames or []
+        unknown = [name for name in head if name not in known]
+        mistakes += [
+            f"{file}: line 1: found column {quoted(name)}{nearest(name, known)}; allowed: {', '.join(known)}"
+            for name in unknown
+        ]
+        missing = [name for name in REQUIRED_COLUMNS if name not in head]
+        mistakes += [f"{file}: line 1: column {name} is missing" for name in missing]
+        if unknown or missing:
+            return
+        for cells in reader:
+            try:
+                yield _row(file, cells)
+            except ValueError as error:
+                mistakes.append(f"{file}: line {reader.line_num}: {error}")
+    except csv.Error as error:
+        mistakes.append(f"{file}: line {reader.line_num}: not CSV: {error}")
+
+
+def _row(file: Path, cells: Mapping[str, str]) -> FactorRow:
+    if None in cells or None in cells.values():
+        raise ValueError("found another number of cells than in line 1")
+    zone, basis = cells["zone"].strip(), cells["basis"].strip()
+    if not zone or len(zone) > LONGEST_CELL:
+        raise ValueError(f"zone: found {quoted(zone)}; allowed: the code of a zone")
+    if basis not in ("direct", "lifecycle"):
+        raise ValueError(f"basis: found {quoted(basis)}; allowed: direct, lifecycle")
+    intensity = _number(cells, "g_per_kwh", HIGHEST, float)
+    if intensity is None:
+        raise ValueError(f"g_per_kwh: found nothing; allowed: 0 to {HIGHEST:g}")
+    year = _number(cells, "year", 2100.0, int)
+    if year is None or year < 1990:
+        raise ValueError(f"year: found {quoted(cells['year'])}; allowed: 1990 to 2100")
+    return FactorRow(
+        zone,
+        int(year),
+        basis,
+        intensity,
+        f"{basis} of {file.name}",
+        SUPPLIED,
+        cells.get("name", "")[:LONGEST_CELL],
+        _number(cells, "clean_share", 1.0, float),
+        _number(cells, "renewable_share", 1.0, float),
+        _number(cells, "residual_g_per_kwh", HIGHEST, float),
+        cells.get("source", "")[:LONGEST_CELL] or file.name,
+        cells.get("licence", "")[:LONGEST_CELL],
+        cells.get("note", "")[:LONGEST_CELL],
+    )
+
+
+def _number(cells: Mapping[str, str], name: str, most: float, parser: Callable[[str], float]) -> float | None:
+    """Return a number from 0 to `most`; None for an empty cell."""
+    text = cells.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        number = parser(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= most:
+        raise ValueError(f"{name}: found {quoted(text)}; allowed: 0 to {most:g}")
+    return number
