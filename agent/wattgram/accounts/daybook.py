@@ -17,7 +17,9 @@ from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record, Series, record
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.role_keys import BURNERS
 
+from .fuel import efficiency
 from .late_energy import LateAmount
 from .row_layout import LEADING_COLUMNS, Layout
 from .voltage_slots import VoltageSlots
@@ -36,10 +38,12 @@ DEVICE_FIELDS = (
     "observed",
     "temperature",
     "temperature_seconds",
+    "curve_energy",
+    "curve_heat",
 )
 """Fields of a device's day, as `goals.day.DeviceDay` explains them."""
 
-SITE_FIELDS = ("count", "overlap", "peak", "peak_time", "import_peak", "night", "night_count")
+SITE_FIELDS = ("count", "overlap", "peak", "peak_time", "import_peak", "night", "night_count", "own_share", "own_count")
 """Fields of the site's day, as `goals.day.Quarters` explains them."""
 
 AMOUNT_ROLES = ("production", "capture", "fuel", "heat")
@@ -65,6 +69,11 @@ class DayBook:
         self._site = site
         self._zone = zone
         self._names = [device.name for device in layout.channels]
+        self._curves = {
+            index: device
+            for index, device in enumerate(layout.channels)
+            if device.role in BURNERS and device.emission.fuel_meter and device.emission.efficiency
+        }
         self._terminals = frozenset(layout.terminals)  # no devices: what they contain has no record of its own
         self._first_energy = LEADING_COLUMNS + len(self._names)  # start of the further columns (`Layout.of`)
         self._nominal = nominal_voltage
@@ -94,6 +103,9 @@ class DayBook:
                 negative = mean if isnan(mean) else max(-mean, 0.0) * hours
             if isfinite(positive) and isfinite(negative):
                 self._add(time - 1, name, energy=positive, against=negative, seconds=seconds)
+                if index in self._curves and positive > 0.0:
+                    eta = efficiency(self._curves[index], positive / hours)
+                    self._add(time - 1, name, curve_energy=positive, curve_heat=positive / eta)
 
     def add_late(self, amount: LateAmount) -> None:
         """Add late energy of a device, apportioned to the days by time."""
@@ -238,6 +250,9 @@ def _add_quarter(today: Numbers, window: Record, start: int) -> bool:
     if load > today.get("peak", -inf):
         today |= {"peak": load, "peak_time": float(window.time)}
     today["import_peak"] = max(today.get("import_peak", 0.0), imported)
+    if "self_sufficiency" in fields:
+        today["own_share"] = today.get("own_share", 0.0) + float(fields["self_sufficiency"])
+        today["own_count"] = today.get("own_count", 0.0) + 1.0
     if window.time - start < NIGHT_SECONDS * NS:
         today["night"] = min(today.get("night", inf), load)
         today["night_count"] = today.get("night_count", 0.0) + 1.0

@@ -61,6 +61,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "grid sources back": "info",
         "results revised": "info",
         "history simulated": "info",
+        "entry line crossed": "warning",
         "accounts began anew": "warning",
         "clock unset": "alarm",
         "clock set": "info",

@@ -125,9 +125,7 @@ async def demonstrate(
             if history is not None:
                 month, earlier = month_and_earlier(past_period(start, history.days, config), config.site.timezone)
                 factory.resume(await _lived(config, plant, month))
-                history.report(
-                    f"`wattgram goals -c {Path(directory) / DEMO_FILE}` and `wattgram report -c` read it"
-                )
+                history.report(f"`wattgram goals -c {Path(directory) / DEMO_FILE}` and `wattgram report -c` read it")
             async with assembled(config, clock) as parts:
                 stored = parts.spool.head
                 tasks = [asyncio.create_task(_stop_after(stop, seconds), name="end of demo")]
