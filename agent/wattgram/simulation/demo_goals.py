@@ -86,6 +86,9 @@ DEMO_ENTRIES = (
     ("allowance", 440, "tCO2e", "allotment notice"),
     ("process_emission", 4, "tCO2e", "mass balance of the additives"),
     ("heat", 0, "GJ", "no heat is bought"),
+    ("km_driven", 310_000, "km", "log books of the vehicles"),
+    ("hot_metal_ratio:castings", 0, "%", "charge book of the furnace"),
+    ("hot_metal_ratio:castings, benchmark", 0, "%", "charge book of the furnace"),
     ("rnd_share", 3.2, "%", "annual report"),
     ("trained_staff", 14, "persons", "course list"),
 )
