@@ -138,7 +138,8 @@ def _sealer(config: Config, site: Site, spool: Spool, clock: Clock, status: Cloc
     if not config.evidence.seal:
         return None
     publish, timekeeper = site.publication.publish, site.timekeeper
-    return Sealer(config, spool, clock, status, publish, site.event, lambda: not timekeeper.unset)
+    terms = site.books.stated
+    return Sealer(config, terms, spool, clock, status, publish, site.event, lambda: not timekeeper.unset)
 
 
 async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | None = None) -> None:
