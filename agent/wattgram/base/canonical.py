@@ -15,7 +15,7 @@ SECRET = "(secret)"  # noqa: S105 - the word that stands for a secret
 DIGEST_DIGITS = 16
 """Hexadecimal digits of a digest in records, of the 64 of SHA-256."""
 
-NOTHING = "null"
+UNSET = "null"
 """Text of a value that is not set, as `flat` returns it."""
 
 WHOLE = 2.0**53
@@ -92,7 +92,7 @@ def changed_settings(before: Mapping[str, str], after: Mapping[str, str]) -> lis
     """Return the differences of two results of `flat`: in the order of `before`, then new names."""
     found = []
     for name in [*before, *(name for name in after if name not in before)]:
-        old, new = (None if (text := values.get(name, NOTHING)) == NOTHING else text for values in (before, after))
+        old, new = (None if (text := values.get(name, UNSET)) == UNSET else text for values in (before, after))
         if old != new:
             found.append(SettingChange(name, old, new))
     return found

@@ -27,6 +27,7 @@ from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import SINKS
 from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.evidence.sealer import Sealer
+from wattgram.evidence.transparency_log import log_bytes
 from wattgram.goals.round import Round
 from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
@@ -102,6 +103,7 @@ async def assembled(
         keep=config.spool.keep,
         sinks=[sink.name for sink in targets],
     )
+    spool.log_size = log_bytes(spool.path)
     await spool.open()
     try:
         started = clock.monotonic()

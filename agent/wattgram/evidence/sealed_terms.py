@@ -18,7 +18,7 @@ import wattgram_ext
 
 import wattgram
 from wattgram import __version__
-from wattgram.base.canonical import NOTHING, Plain, canonical, changed_settings, flat, sha256_of
+from wattgram.base.canonical import UNSET, Plain, canonical, changed_settings, flat, sha256_of
 from wattgram.config.load import Config
 
 from .sealed_json import JsonObject, sealed_text
@@ -60,7 +60,7 @@ class SealedTerms:
     def of(cls, terms: NamedTerms, config: Config) -> SealedTerms:
         """Return the terms of a running configuration."""
         named = {name: value for name, value in terms.settings.items() if name != FOLLOWING}
-        settings = {_sealed(name): _sealed(text) for name, text in flat(named).items() if text != NOTHING}
+        settings = {_sealed(name): _sealed(text) for name, text in flat(named).items() if text != UNSET}
         corrections = tuple(
             {name: sealed_text(value) if isinstance(value, str) else value for name, value in each.as_json().items()}
             for each in config.corrections

@@ -26,7 +26,7 @@ from .retained_seal import retained_checkpoint
 from .sealed_terms import NamedTerms, SealedTerms
 from .signed_note import VerifierKey
 from .signing_keys import SigningKeys
-from .transparency_log import TransparencyLog
+from .transparency_log import TransparencyLog, log_bytes
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +50,12 @@ MOST_SEALS = 100
 
 
 class PublishedSeal(NamedTuple):
-    """A seal that leaves the gateway: checkpoint, number of entries, key."""
+    """A seal that leaves the gateway: checkpoint, number of entries, key. stored: bytes of the site's logs on disk."""
 
     checkpoint: str
     size: int
     key: VerifierKey
+    stored: int
 
 
 class LogKeeper:
@@ -110,7 +111,8 @@ class LogKeeper:
             self._log = None
             raise
         self._begun = True
-        return PublishedSeal(note, keeper.state.size, VerifierKey.of(keeper.state.vkey))
+        on_disk = log_bytes(self._config.spool.path)
+        return PublishedSeal(note, keeper.state.size, VerifierKey.of(keeper.state.vkey), on_disk)
 
     def _opened(self, now: int, published: list[str]) -> TransparencyLog:
         folder = self._config.spool.path
@@ -188,7 +190,7 @@ class Sealer:
             log.exception("seal")
             self._note_failure(f"internal error, {type(error).__name__}: {error}")
             return
-        self._open, self.latest = now_open, seal
+        self._open, self.latest, self._spool.log_size = now_open, seal, seal.stored
         if self._failed:
             self._failed = ""
             self._report("", SEAL_RESUMED, f"{seal.size} entries")

@@ -33,6 +33,14 @@ QUARTERS_FILE = "quarters"
 _QUARTER_ROW = struct.Struct("<q")
 
 
+def log_bytes(spool: Path) -> int:
+    """Return the size of all logs in the folder of a spool, bytes; 0 if there is none or it cannot be read."""
+    try:
+        return sum(path.stat().st_size for path in (spool / LOG_FOLDER).rglob("*") if path.is_file())
+    except OSError:
+        return 0
+
+
 class TransparencyLog:
     """Log of a site. state: as of the last commit. restarted: why the log does not have the name of its key, or ""."""
 
