@@ -117,11 +117,6 @@ def stored(of: Span) -> float:
     return captured - of.kwh("compressors") * mix(of) / 1e6
 
 
-def avoided(of: Span) -> float:
-    """t: own PV used x EF + export x (EF - c_mix), average-based (METHOD 4.10)."""
-    return (own(of) * GRID + of.sum(lambda quarter: quarter.exported * (GRID - quarter.carbon))) / 1e6
-
-
 def expected_energy(of: Span) -> float:
     """sum of a + b x in kWh: the least squares of daily kWh over daily t of the first quarter (ISO 50006)."""
     points = [(day.counted("line") / 1000.0, day.load) for day in of.of(*QUARTER_1).days]

@@ -24,8 +24,8 @@ def target(
     elif claim.id in goals.milestones:
         year = int(calendar.natural("year", stretch.end).name)
         wanted = Target(milestone(goals, claim.id, year), f"the site's milestones, at the end of {year}", own=True)
-    else:
-        wanted = indicator.target(stretch, facility)
+    else:  # the default target of a number is information only
+        wanted = None if claim.shown == "number" else indicator.target(stretch, facility)
     if wanted is None:
         add = "" if claim.shown == "number" else f"set [goals.target] {claim.id} in {claim.unit or 'its unit'}"
         return NoTarget("the number has no target" if claim.shown == "number" else "the site has set no target", add)

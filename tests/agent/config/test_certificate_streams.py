@@ -13,8 +13,8 @@ from wattgram.delivery.configuration import read
 from tests.support.grid_signals import utc
 
 SITE = (
-    '[site]\nname = "works"\n[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "eastron_sdm630"\n'
-    'url = "tcp://127.0.0.1"\n'
+    '[site]\nname = "works"\ntimezone = "Asia/Shanghai"\n[grid]\nzone = "CN-CQ"\n[[device]]\nname = "incomer"\n'
+    'role = "grid"\ndriver = "eastron_sdm630"\nurl = "tcp://127.0.0.1"\n'
 )
 YEARLY = '[[grid.certificates]]\nid = "gec"\nmarket = "CN GEC"\ntechnology = "wind"\nyear = 2026\nenergy_kwh = 350000\n'
 
