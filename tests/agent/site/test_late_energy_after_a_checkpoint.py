@@ -17,6 +17,7 @@ from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.grid.feed import Feed
 from wattgram.grid.signal import Signal
 from wattgram.site import revision
+from wattgram.site.stored_replay import replay_parts
 from wattgram.store.history import History
 
 from tests.support.gap_plants import FAR, assert_closing, at, kwh, opened, run_until, windows
@@ -82,7 +83,6 @@ def put(feed: Feed, value: float) -> None:
 def test_a_row_with_a_new_price_does_not_replace_a_row_that_was_stored_during_the_replay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parts_of_store = revision.replay_parts
     told: list[float] = []
 
     async def work() -> None:
@@ -100,7 +100,7 @@ def test_a_row_with_a_new_price_does_not_replace_a_row_that_was_stored_during_th
             told.append(plant.clock.now)
 
         def parts(*arguments: Any) -> Iterator[tuple[Iterable[Record], Any]]:
-            for number, part in enumerate(parts_of_store(*arguments)):
+            for number, part in enumerate(replay_parts(*arguments)):
                 if not number:  # the replay has read the store; now the roof tells
                     asyncio.run_coroutine_threadsafe(roof_tells(), loop).result()
                 yield part
