@@ -162,8 +162,8 @@ def _accuracy_notes(config: Config) -> list[str]:
     if not names:
         return []
     return [
-        f"{', '.join(names)}: rated_power is unknown, so the uncertainty of a small power is too small; set "
-        "rated_power, the power at the rated current of the meter or of its current transformers"
+        f"uncertainty: rated_power of {', '.join(names)} is unknown, so the uncertainty of a small power is too small; "
+        "set rated_power"
     ]
 
 

@@ -63,8 +63,8 @@ def test_a_missing_rated_power_is_noted_where_limits_need_it(roof: str, accounts
     # The ratio of the incomer gives its rated power, and the hall is a sub-meter, whose error is in no result.
     text = SITE + '[[device]]\nname = "roof"\nrole = "pv"\ndriver = "huawei_sun2000"\nurl = "tcp://127.0.0.1:1503"\n'
     report = check_plan(read(f"{text}{roof}\n{accounts}\n", Path("site.toml")))
-    notes = [note.partition(": ")[0] for note in report.notes if "rated_power is unknown" in note]
-    assert notes == ([named] if named else [])
+    notes = [note.partition(" is unknown")[0] for note in report.notes if note.startswith("uncertainty: ")]
+    assert notes == ([f"uncertainty: rated_power of {named}"] if named else [])
     assert report.ok
 
 
