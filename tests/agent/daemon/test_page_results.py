@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from wattgram.base.errors import HistoryError
-from wattgram.base.record import Series, record
+from wattgram.base.record import Series, Value, record
 from wattgram.daemon.page_history import PageHistory
 from wattgram.daemon.page_results import PAGE_RESULTS, PageResults
 
@@ -97,13 +97,13 @@ def test_the_history_has_the_uncertainty_of_windows_and_none_of_ticks(folder: Pa
 def test_one_window_with_an_assumed_limit_makes_the_basis_assumed(
     tmp_path: Path, bases: tuple[str, str], expected: str | None
 ) -> None:
-    fields = ("coverage", "load_energy", "load_energy_uncertainty")
-    series = Series("emission", (("site", "works"), ("window", "15m")), fields, (), ("uncertainty_basis",))
-    windows = [
-        record(series, START + index * QUARTER * NS, {"coverage": 1.0, "load_energy": 25e3, "uncertainty_basis": basis}
-               | ({"load_energy_uncertainty": 500.0} if basis else {}))
-        for index, basis in enumerate(bases)
-    ]  # fmt: skip
+    names = ("coverage", "load_energy", "load_energy_uncertainty")
+    series = Series("emission", (("site", "works"), ("window", "15m")), names, (), ("uncertainty_basis",))
+    windows = []
+    for index, basis in enumerate(bases):
+        fields: dict[str, Value] = {"coverage": 1.0, "load_energy": 25e3, "uncertainty_basis": basis}
+        unsure: dict[str, Value] = {"load_energy_uncertainty": 500.0} if basis else {}
+        windows.append(record(series, START + index * QUARTER * NS, fields | unsure))
     spool = stored(tmp_path / "spool", windows)
     history = PageHistory(spool, "works", 1.0, WORKS.site.timezone).read(START, START + DAY * NS)
     assert history["uncertainty_basis"] == expected
