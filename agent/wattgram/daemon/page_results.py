@@ -7,6 +7,7 @@ from typing import Any
 
 from wattgram.accounts.ledger import LedgerRow, make_ledger
 from wattgram.accounts.uncertainty import UNCERTAINTY_TEXT
+from wattgram.base.clock import NS
 from wattgram.base.period import PeriodSpan, window_start
 from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
@@ -16,6 +17,9 @@ PAGE_SUMS = ("load_energy", "emission")
 PAGE_RATIO = "emission_intensity"
 PAGE_RESULTS = (*PAGE_SUMS, PAGE_RATIO)
 """Numbers of a result, Wh, g and g/kWh."""
+
+STORING_SECONDS = 60.0
+"""Seconds after which a window is stored, beside the tick that ends it: the last quarter must not miss for a moment."""
 
 
 class PageResults:
@@ -27,16 +31,18 @@ class PageResults:
     def read(self, now: int) -> list[dict[str, Any]]:
         """Return the last quarter of an hour, today and yesterday, at a time in UTC ns; only periods with windows.
 
-        Keys: period ("quarter", "today", "yesterday"), start, end (of its last possible window), coverage (0 to 1),
-        basis, the fields of PAGE_RESULTS and their uncertainties (None if unknown), and uncertainty_basis (None
-        without an uncertainty). It blocks, so call it in a thread. HistoryError without a stored history.
+        A quarter counts a minute and a tick after its end. Keys: period ("quarter", "today", "yesterday"), start, end
+        (of its last possible window), coverage (0 to 1), basis, the fields of PAGE_RESULTS and their uncertainties
+        (None if unknown), and uncertainty_basis (None without an uncertainty). It blocks, so call it in a thread.
+        HistoryError without a stored history.
         """
         zone = self._config.site.timezone
-        over, today = window_start("15m", now, zone), window_start("1d", now, zone)
+        stored = now - round((self._config.site.tick + STORING_SECONDS) * NS)
+        over, today = window_start("15m", stored, zone), window_start("1d", now, zone)
         spans = (
             PeriodSpan("quarter", window_start("15m", over - 1, zone), over),
             PeriodSpan("today", today, over),
-            PeriodSpan("yesterday", window_start("1d", today - 1, zone), today),
+            PeriodSpan("yesterday", window_start("1d", today - 1, zone), min(today, over)),
         )
         return [found for span in spans if span.end > span.start and (found := self._read(span)) is not None]
 

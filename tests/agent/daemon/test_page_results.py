@@ -14,8 +14,9 @@ from wattgram.daemon.page_results import PAGE_RESULTS, PageResults
 from tests.support.stored_history import NS, quarters, stored
 from tests.support.uncertain_sites import HOUR, QUARTER, START, accuracy, books_of, drive, meter, site
 
-WORKS = site(meter("incomer", "grid", accuracy=accuracy(2.0)))
+WORKS = site(meter("incomer", "grid", accuracy=accuracy(2.0)), tick=60)
 DAY = 24 * HOUR
+STORED = 120  # a tick of a minute, and a minute
 
 
 def read(folder: Path, seconds: int) -> dict[str, dict[str, Any]]:
@@ -33,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_result_is_the_sum_of_the_windows_that_are_over(folder: Path) -> None:
-    found = read(folder, DAY + HOUR + QUARTER + 60)
+    found = read(folder, DAY + HOUR + QUARTER + STORED)
     # A quarter has the mean of the powers at its ends: today 70 kW, then 40 kW four times.
     loads = {period: result["load_energy"] for period, result in found.items()}
     assert loads == pytest.approx({"quarter": 10e3, "today": 57.5e3, "yesterday": 2.4e6})  # Wh
@@ -45,7 +46,7 @@ def test_a_result_is_the_sum_of_the_windows_that_are_over(folder: Path) -> None:
 
 
 def test_the_uncertainties_of_the_windows_are_added(folder: Path) -> None:
-    found = read(folder, DAY + HOUR + QUARTER + 60)
+    found = read(folder, DAY + HOUR + QUARTER + STORED)
     # One input with the limit of 2 %: U is 2 / sqrt 3 times the limit, at most the limit itself (METHOD-SITE 11).
     assert found["today"]["load_energy_uncertainty"] == pytest.approx(0.02 * 57.5e3, rel=1e-3)
     assert found["yesterday"]["load_energy_uncertainty"] == pytest.approx(0.02 * 2.4e6, rel=1e-3)
@@ -55,11 +56,19 @@ def test_the_uncertainties_of_the_windows_are_added(folder: Path) -> None:
 
 
 def test_a_period_that_begins_has_no_result(folder: Path) -> None:
-    assert list(read(folder, DAY + 60)) == ["quarter", "yesterday"]
+    assert list(read(folder, DAY + STORED)) == ["quarter", "yesterday"]
+
+
+def test_a_quarter_counts_as_soon_as_it_is_surely_stored(folder: Path) -> None:
+    before = read(folder, DAY + HOUR + QUARTER + STORED - 1)
+    assert [before[period]["end"] for period in ("quarter", "today")] == ["2026-06-01T17:00:00.000Z"] * 2
+    midnight = read(folder, DAY)
+    assert list(midnight) == ["quarter", "yesterday"]
+    assert (midnight["yesterday"]["end"], midnight["yesterday"]["coverage"]) == ("2026-06-01T15:45:00.000Z", 1.0)
 
 
 def test_a_period_without_windows_is_absent_and_a_gap_is_in_the_coverage(folder: Path) -> None:
-    found = read(folder, DAY + 2 * HOUR + 2 * QUARTER)
+    found = read(folder, DAY + 2 * HOUR + 2 * QUARTER + STORED)
     assert list(found) == ["today", "yesterday"]  # the last quarter has no window
     assert found["today"]["coverage"] == 0.5  # 5 of 10 quarters
     assert read(folder, 9 * DAY) == {}
@@ -68,7 +77,7 @@ def test_a_period_without_windows_is_absent_and_a_gap_is_in_the_coverage(folder:
 def test_windows_without_uncertainty_give_none(tmp_path: Path) -> None:
     fields = {"load_energy": 25e3, "emission": 12.5e3, "emission_intensity": 500.0}
     spool = stored(tmp_path / "spool", quarters("2026-05-31T16:00:00Z", "2026-05-31T17:00:00Z", fields))
-    today = read(spool, HOUR)["today"]
+    today = read(spool, HOUR + STORED)["today"]
     assert today["load_energy"] == 100e3
     assert {today[f"{name}_uncertainty"] for name in PAGE_RESULTS} == {None}
     assert today["uncertainty_basis"] is None
@@ -107,7 +116,7 @@ def test_one_window_with_an_assumed_limit_makes_the_basis_assumed(
     spool = stored(tmp_path / "spool", windows)
     history = PageHistory(spool, "works", 1.0, WORKS.site.timezone).read(START, START + DAY * NS)
     assert history["uncertainty_basis"] == expected
-    today = read(spool, 2 * QUARTER)["today"]
+    today = read(spool, 2 * QUARTER + STORED)["today"]
     complete = all(bases)  # a window without uncertainty leaves the sum without one
     assert today["load_energy_uncertainty"] == (1000.0 if complete else None)
     assert today["uncertainty_basis"] == (expected if complete else None)
