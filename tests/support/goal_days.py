@@ -5,16 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from math import isclose
+from math import isclose, nan
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry
+from wattgram.config.green_certificates import CertificateStream
 from wattgram.config.role_keys import EmissionConfig
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, MissingValue
-from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.indicator import Facility, NoTarget, SourcedFigure, Target
 from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import parse
 
@@ -87,14 +88,31 @@ def plant(
     renewable: float | None = None,
     years: Sequence[Stretch] = (),
     basis: str = "direct",
+    zone: str = "CN-CQ",
+    average: float = 558.1,
+    clean: float | None = None,
+    residual: float = nan,
+    certificates: Sequence[CertificateStream] = (),
 ) -> Facility:
-    """A site in Chongqing; years that are not given have no stored data."""
+    """A site, by default in Chongqing; years that are not given have no stored data."""
     known = {int(stretch.name): stretch for stretch in years}
 
     def stored(number: int) -> Stretch:
         return known.get(number) or year(number)
 
-    return Facility(goals or GoalsConfig(), devices, "CN-CQ", basis, ZONE, renewable, stored)
+    return Facility(
+        goals or GoalsConfig(),
+        devices,
+        zone,
+        basis,
+        ZONE,
+        renewable,
+        stored,
+        SourcedFigure(average, f"table {zone}"),
+        None if clean is None else SourcedFigure(clean, f"table {zone}"),
+        residual,
+        tuple(certificates),
+    )
 
 
 def entry(
@@ -110,6 +128,18 @@ def found(finding: Finding) -> IndicatorValue:
     assert isinstance(finding, IndicatorValue), finding
     assert isclose(calculated(finding.arithmetic), finding.value, rel_tol=1e-3, abs_tol=1e-3), finding
     return finding
+
+
+def wanted(target: Target | NoTarget | None) -> Target:
+    """A target that exists."""
+    assert isinstance(target, Target), target
+    return target
+
+
+def untargeted(target: Target | NoTarget | None) -> str:
+    """Return why there is no target, and what gives one."""
+    assert isinstance(target, NoTarget), target
+    return f"{target.why}; {target.add}" if target.add else target.why
 
 
 def lacking(finding: Finding) -> str:

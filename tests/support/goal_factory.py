@@ -13,7 +13,7 @@ from wattgram.config.goals_table.goals_settings import GoalsConfig, ManualEntry
 from wattgram.config.role_keys import EmissionConfig
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, MissingValue
-from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.indicator import Facility, NoTarget, Target
 from wattgram_drivers import catalogue
 from wattgram_drivers.endpoint import parse
 
@@ -109,6 +109,12 @@ def found(finding: Finding) -> IndicatorValue:
     """A finding that has a value."""
     assert isinstance(finding, IndicatorValue), finding
     return finding
+
+
+def aimed(target: Target | NoTarget | None) -> Target:
+    """A target that exists."""
+    assert isinstance(target, Target), target
+    return target
 
 
 def missing(finding: Finding) -> MissingValue:

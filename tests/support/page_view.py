@@ -97,11 +97,11 @@ class FixedView:
                 "keep": 2592000.0,
             },
             "seal": {
-                "origin": "wattgram/liangjiang-foundry/0a1b2c3d",
+                "origin": "wattgram/works/0a1b2c3d",
                 "size": 2991,
                 "key_id": "530d903a",
-                "vkey": "wattgram/liangjiang-foundry/0a1b2c3d+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
-                "checkpoint": "wattgram/liangjiang-foundry/0a1b2c3d\n2991\n",
+                "vkey": "wattgram/works/0a1b2c3d+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+                "checkpoint": HOSTILE,
             },
             "events": [
                 {"time": TIME, "device": HOSTILE, "event": "device lost", "detail": "silent", "severity": "alarm"}

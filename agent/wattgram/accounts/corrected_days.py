@@ -18,6 +18,8 @@ from .metering_tree import OwnUse, own_uses
 FROM_POWER = ("energy", "against", "seconds", "reactive", "reactive_beside", "reactive_seconds")
 """Numbers of a device's day that follow from its power; the reactive ones are of the sign of the power."""
 
+CURVE_NUMBERS = ("curve_energy", "curve_heat")
+
 DayNumbers = Mapping[str, float]
 
 ALIKE = 0.001
@@ -105,7 +107,9 @@ def _is_whole(correction: CorrectionConfig, start: int, end: int) -> bool:
 
 
 def _correct(numbers: dict[str, float], correction: CorrectionConfig, *, whole: bool, role: str) -> None:
-    """Correct the numbers of a device's day."""
+    """Correct the numbers of a device's day. What an efficiency curve made of the power is unknown afterwards."""
+    for name in CURVE_NUMBERS:
+        numbers.pop(name, None)
     if not whole or correction.effect == VOID:
         _forget(numbers)
     elif correction.effect == FACTOR:

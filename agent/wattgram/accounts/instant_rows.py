@@ -13,7 +13,6 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.occurrence import Occurrence
 from wattgram.base.record import Record
-from wattgram.config import green_certificates
 from wattgram.config.load import Config
 from wattgram.config.role_keys import BURNERS
 from wattgram.counters.alignment import Track, TrackPoint
@@ -85,7 +84,7 @@ class Instants:
             if source.config.role == "capture" or source.config.name in fuel_meters
         }
         certificates = config.grid.certificates
-        self._purchases = green_certificates.read(certificates.path, config.site.timezone) if certificates else None
+        self._purchases = certificates.read(config.site.timezone) if certificates else None
         sub_meters = (index for index, device in enumerate(layout.channels) if device.role in OUTSIDE_BALANCE)
         priced = (index for index, device in enumerate(layout.channels) if device.role in ("grid", "battery"))
         self._late_energy = LateEnergy(len(names), sub_meters, layout.slot_end, priced)

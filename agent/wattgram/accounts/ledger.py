@@ -41,6 +41,10 @@ NOTHING_UNCERTAIN = UncertainPart({}, {})
 """Uncertainties of a row without windows."""
 
 RATIOS = ("emission_intensity", *WEIGHTS)
+
+MEAN_LOAD = "mean_load"
+"""Ratio of energy (Wh) and time (h) of the load, as far as a window has a load. No field of a record."""
+
 SUMS = (
     *(figure.field for figure in FIGURES if figure.field not in RATIOS and figure not in UNCERTAINTIES),
     *(
@@ -279,17 +283,23 @@ def _add(tally: _Tally, window: _Window, *, hydro: bool) -> None:
     for name in SUMS:
         if name in fields:
             tally.sums.setdefault(name, []).append(_number(fields, name))
-    for name, part, whole in _terms(fields, hydro=hydro):
+    for name, part, whole in _terms(fields, window.covered / 3600.0, hydro=hydro):
         tally.parts.setdefault(name, []).append(part)
         tally.wholes.setdefault(name, []).append(whole)
     source = SourceLabel(str(fields.get("grid_source", "")), int(_number(fields, "grid_tier")))
     tally.sources.setdefault(source, []).append(SourceUse(window.covered, _number(fields, "grid_import_energy")))
 
 
-def _terms(fields: Mapping[str, float | int | str], *, hydro: bool) -> Iterator[tuple[str, float, float]]:
-    """Yield numerator and denominator of each ratio of a window."""
+def _terms(
+    fields: Mapping[str, float | int | str], window_hours: float, *, hydro: bool
+) -> Iterator[tuple[str, float, float]]:
+    """Yield numerator and denominator of each ratio of a window with a covered time of `window_hours`."""
     if "emission" in fields and "load_energy" in fields:
         yield "emission_intensity", 1000.0 * _number(fields, "emission"), _number(fields, "load_energy")
+    if _number(fields, "load_power") > 0.0:  # the load's own time: `covered` also counts time without a load
+        yield MEAN_LOAD, _number(fields, "load_energy"), _number(fields, "load_energy") / _number(fields, "load_power")
+    elif "load_power" in fields:
+        yield MEAN_LOAD, 0.0, window_hours
     for name, energies in WEIGHTS.items():
         if name in fields:
             further = ("generation_energy",) if hydro and name == "self_consumption" else ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -27,12 +27,50 @@ MOST_HOURLY_ENERGY = 1e9
 """Largest energy of an hour, kWh: 1000 GW, more than any site has."""
 
 
+RENEWABLE_TECHNOLOGIES = ("wind", "solar", "hydro", "biomass", "geothermal")
+TECHNOLOGIES = (*RENEWABLE_TECHNOLOGIES, "nuclear")
+"""Technologies of certified electricity; all of them are free of fossil carbon."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateStream:
+    """Certificates of one kind: by the hour from a file, or an amount of a calendar year.
+
+    market, technology: "" if not stated. factor: g/kWh. path: None for an amount of `year`. energy: of the year, kWh.
+    self_used: certificates of self-used power, which cannot be traded. They prove the own part and add nothing.
+    """
+
+    id: str
+    market: str = ""
+    technology: str = ""
+    factor: float = 0.0
+    path: Path | None = None
+    year: int = 0
+    energy: float = 0.0
+    self_used: bool = False
+
+    @property
+    def renewable(self) -> bool:
+        """Whether the electricity is renewable; an unstated technology counts as renewable."""
+        return self.technology in ("", *RENEWABLE_TECHNOLOGIES)
+
+    @property
+    def described(self) -> str:
+        """Return id, market and technology."""
+        return ", ".join(part for part in (self.id, self.market, self.technology) if part)
+
+
 @dataclass(frozen=True, slots=True)
 class CertificatesConfig:
-    """Settings of the certificates: their file, and the g/kWh of the certified electricity."""
+    """Settings of the certificates by the hour: their files, and the g/kWh of the certified electricity."""
 
     path: Path
     factor: float = 0.0
+    more: tuple[Path, ...] = ()
+
+    def read(self, zone: ZoneInfo) -> Certificates:
+        """Return the sum of all files; ConfigError as of the function `read`."""
+        return Certificates.joined(read(path, zone) for path in (self.path, *self.more))
 
 
 class Certificates:
@@ -41,6 +79,15 @@ class Certificates:
     def __init__(self, hours: Mapping[int, float]) -> None:
         self._hours = sorted(hours.items())
         self._starts = [start for start, _ in self._hours]
+
+    @classmethod
+    def joined(cls, streams: Iterable[Certificates]) -> Certificates:
+        """Return the sum of several streams."""
+        total: dict[int, float] = {}
+        for stream in streams:
+            for start, energy in stream._hours:
+                total[start] = total.get(start, 0.0) + energy
+        return cls(total)
 
     def at(self, begin: int, end: int) -> float:
         """Return the Wh produced from `begin` to before `end`, UTC ns; 0 without certificates.

@@ -17,8 +17,8 @@ from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.source_settings import SourceConfig, SourceTerms
 from wattgram.grid.table import FactorTable
 
-from . import accuracy_keys, green_certificates, own_zones, zone_check
-from .green_certificates import CertificatesConfig
+from . import accuracy_keys, certificate_streams, own_zones, zone_check
+from .green_certificates import CertificatesConfig, CertificateStream
 from .site_table import SiteConfig
 
 
@@ -30,7 +30,7 @@ class GridConfig:
     factor, in order. `netting`: "busbar" if all incomers feed one busbar, "connection" if each incomer has a busbar of
     its own (METHOD-SITE 8.4). `factor_uncertainty`: limit of error of `factor`, 0-1, None if the source of the factor
     states none. `own_rows`: rows of the site's own tables for the zone and its nation. `excuse`: why the zone is not
-    the configured one, "" if it is.
+    the configured one, "" if it is. `certificates`: the tradable certificates by the hour. `streams`: all certificates.
     """
 
     zone: str
@@ -44,6 +44,7 @@ class GridConfig:
     residual: float | None = None
     own_rows: tuple[FactorRow, ...] = ()
     excuse: str = ""
+    streams: tuple[CertificateStream, ...] = ()
 
     @property
     def family(self) -> str:
@@ -85,20 +86,20 @@ def read(table: Table, directory: Path, site: SiteConfig, spool: Path, *, broker
     basis = table.take("basis", toml_table.choice(["direct", "lifecycle"]), default) or default
     terms = SourceTerms(directory, basis, site.timezone, broker, family_of(zone.zone))
     sources = (grid_source.read(source, terms) for source in table.tables("source"))
+    streams = certificate_streams.read(table, directory, site.timezone)
     grid = GridConfig(
         zone=zone.zone,
         basis=basis,
         method=table.take("method", toml_table.choice(["proportional", "local-first"]), "proportional"),
         factor=table.take("factor_g_per_kwh", toml_table.number(0.0, 2000.0), None),
         sources=tuple(source for source in sources if source is not None),
-        certificates=_certificates(table.table("certificates"), directory, site.timezone)
-        if "certificates" in table.data
-        else None,
+        certificates=certificate_streams.hourly_config(streams),
         netting=table.take("netting", toml_table.choice(["busbar", "connection"]), "busbar") or "busbar",
         factor_uncertainty=table.take("factor_uncertainty", accuracy_keys.share_of_value, None),
         residual=table.take("residual_g_per_kwh", toml_table.number(0.0, 2000.0), None),
         own_rows=tuple(row for row in own if row.zone in (zone.zone, nation_of(zone.zone))),
         excuse=zone.excuse,
+        streams=streams,
     )
     if zone.zone and not factors.has(zone.zone, basis):
         _check_without_row(table, grid, supplied=supplied)
@@ -122,16 +123,3 @@ def _check_without_row(table: Table, grid: GridConfig, *, supplied: bool) -> Non
             f'found level "official", and zone {grid.zone!r} has no row of basis {grid.basis!r}; allowed: with a row '
             "or factor_g_per_kwh",
         )
-
-
-def _certificates(table: Table, directory: Path, zone: ZoneInfo) -> CertificatesConfig | None:
-    path = table.take("path", toml_table.text, toml_table.REQUIRED)
-    factor = table.take("factor_g_per_kwh", toml_table.number(0.0, 2000.0), 0.0)
-    table.done()
-    if not path:
-        return None
-    try:
-        green_certificates.read(directory / path, zone)
-    except ConfigError as error:
-        table.mistakes += error.mistakes
-    return CertificatesConfig(directory / path, factor or 0.0)

@@ -125,7 +125,7 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
-        goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock)
+        goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock, site.event)
         sealer = _sealer(config, site, spool, clock, clock_status or AlwaysSynchronised())
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, sealer, watchdog, clock)

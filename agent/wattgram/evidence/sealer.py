@@ -40,6 +40,9 @@ SEAL_CHECK_PERIOD = 20.0
 SHORTEST_CHECK = 0.2
 """Shortest time between two looks at the clock, real s."""
 
+SEAL_FAILED, SEAL_RESUMED, LOG_ANEW = "sealing failed", "sealing goes on", "log began anew"
+"""Events of the log."""
+
 SEAL_STEP = 600.0
 """Longest duration of a seal, real s."""
 
@@ -193,9 +196,9 @@ class Sealer:
         self._open, self.latest = now_open, seal
         if self._failed:
             self._failed = ""
-            self._report("", "sealing goes on", f"{seal.size} entries")
+            self._report("", SEAL_RESUMED, f"{seal.size} entries")
         if self._keeper.restarted:
-            self._report("", "log began anew", self._keeper.restarted)
+            self._report("", LOG_ANEW, self._keeper.restarted)
             self._keeper.restarted = ""
         fields: dict[str, Value] = {"checkpoint": seal.checkpoint, "key_id": seal.key.key_id, "size": float(seal.size)}
         self._publish(record(self._series, now // MS * MS, fields))
@@ -204,5 +207,5 @@ class Sealer:
         if error != self._failed:
             log.error("seal: %s", error)
             if not self._failed:
-                self._report("", "sealing failed", error)
+                self._report("", SEAL_FAILED, error)
         self._failed = error

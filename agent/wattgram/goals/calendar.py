@@ -17,11 +17,12 @@ DAY_ENDS = 14
 
 
 class Calendar:
-    """The days of a site from the local day `since` on; None: all days."""
+    """The days of a site from the local day `since` on; None: from the first stored day on."""
 
     def __init__(self, days: Sequence[Day], zone: ZoneInfo, since: date | None) -> None:
         self.zone = zone
-        self._since = 0 if since is None else instant(since, zone)
+        first = min((day.start for day in days), default=0)
+        self._since = first if since is None else instant(since, zone)
         self._days = [day for day in days if day.start >= self._since]
         self._starts = [day.start for day in self._days]
 

@@ -22,15 +22,20 @@ def worse(card: GoalOutcome) -> float | None:
 
 
 def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
-    """Return the card of A20: the largest distance of the cards with a state on or off track, % (METHOD 6.2).
+    """Return the card of A20: the largest distance of the cards on or off the site's own target, % (METHOD 6.2).
 
     The state is off track if any of these cards is off track.
     """
-    with_state = [card for card in others if card.state in ("on track", "off track")]
+    with_state = [
+        card for card in others if card.state in ("on track", "off track") and card.target and card.target.own
+    ]
     deltas = [(100.0 * delta, card) for card in with_state if (delta := worse(card)) is not None]
     if not deltas:
-        missing = MissingValue("no goal is on track or off track yet", "add the missing inputs of the other goals")
-        return replace(card, finding=missing, state="not enough data", why=missing.what)
+        missing = MissingValue(
+            "no goal with a target of the site is on track or off track yet",
+            "set [goals.target], [goals.baseline] or [[goals.milestone]] of a goal that has a value",
+        )
+        return replace(card, finding=missing, state="not enough data", why=missing.what, add=missing.add)
     worst, worst_card = max(deltas, key=lambda pair: pair[0])
     off = [card.claim.id for card in with_state if card.state == "off track"]
     inputs = tuple(
@@ -45,5 +50,7 @@ def distance(card: GoalOutcome, others: Iterable[GoalOutcome]) -> GoalOutcome:
         path=100.0 * PATH_TOLERANCE,
         better="lower",
         state="off track" if off else "on track",
-        why=f"off track: {', '.join(off)}" if off else f"none of {len(with_state)} goals with a path is off track",
+        why=f"off track: {', '.join(off)}"
+        if off
+        else f"none of {len(with_state)} goals with a target of the site is off track",
     )

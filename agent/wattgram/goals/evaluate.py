@@ -18,12 +18,17 @@ from .distance import DISTANCE, distance
 from .indicator_uncertainty import uncertainty
 from .indicators import INDICATORS
 from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
-from .stored_days import days
+from .stored_days import stored_days
 from .targets import target
 from .terms.day import Day, Stretch
 from .terms.finding import IndicatorValue, MissingValue
-from .terms.indicator import Facility, Indicator
+from .terms.indicator import Facility, Indicator, NoTarget
 from .terms.outcome import Evaluation, GoalOutcome
+from .zone_facts import zone_book
+
+UNLIKE_REMEDY = "set [grid] basis and method to those of the stored results, or run `wattgram replay`"
+COVERAGE_REMEDY = "see the devices and events of this time: `wattgram report`, column coverage"
+"""Remedies of stored windows of another basis, and of a low coverage."""
 
 
 def evaluate(config: Config, asked: PeriodOption | None, now: int) -> list[GoalOutcome]:
@@ -37,12 +42,15 @@ def evaluate(config: Config, asked: PeriodOption | None, now: int) -> list[GoalO
             f"{history.folder}: nothing of site {history.site!r} is stored; stored are {', '.join(map(repr, others))}"
         )
     as_of = window_start("15m", now, config.site.timezone)
-    return judged(config, asked, as_of, days(history, config, as_of))
+    stored = stored_days(history, config, as_of)
+    return judged(config, asked, as_of, stored.days, stored.unlike)
 
 
-def judged(config: Config, asked: PeriodOption | None, as_of: int, stored: Sequence[Day]) -> list[GoalOutcome]:
-    """Evaluate every claim as of an instant, UTC ns, from the days of a site."""
-    site = _Site(config, stored)
+def judged(
+    config: Config, asked: PeriodOption | None, as_of: int, stored: Sequence[Day], unlike: str = ""
+) -> list[GoalOutcome]:
+    """Evaluate every claim as of an instant, UTC ns, from the days of a site; unlike: as of `StoredDays`."""
+    site = _Site(config, stored, unlike)
     found = [site.card(claim, asked, as_of) for claim in claims()]
     return [distance(card, found) if card.claim.id == DISTANCE else card for card in found]
 
@@ -50,10 +58,11 @@ def judged(config: Config, asked: PeriodOption | None, as_of: int, stored: Seque
 class _Site:
     """Data of a site that all claims use."""
 
-    def __init__(self, config: Config, stored: Sequence[Day]) -> None:
+    def __init__(self, config: Config, stored: Sequence[Day], unlike: str) -> None:
         self._config = config
         self._calendar = Calendar(stored, config.site.timezone, config.goals.since)
         self._table = factor_table(config.grid, config.site.timezone)
+        self._unlike = unlike
 
     def card(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> GoalOutcome:
         """Return the outcome of one claim."""
@@ -65,40 +74,52 @@ class _Site:
         if claim.shown == "context" or claim.id == DISTANCE:
             return card
         indicator, facility = INDICATORS[claim.id], self._facility(stretch.as_of)
+        if indicator.elsewhere and not facility.in_china:
+            return replace(card, why=indicator.elsewhere.format(zone=facility.grid_zone))
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
-            return replace(card, finding=finding, state="not enough data", why=finding.what)
+            return self._without_value(card, finding)
         corrections = named(self._config.corrections, stretch.start, stretch.as_of)
         card = replace(card, finding=finding, value=finding.value, better=indicator.better, corrections=corrections)
+        card = replace(card, uncertainty=finding.uncertainty)
         if claim.shown == "manual":
             return replace(card, state="manual entry", coverage=1.0, why=finding.entry)
         card = replace(card, coverage=min(stretch.coverage, finding.coverage))
         return self._against_target(card, finding, indicator, stretch, facility)
+
+    def _without_value(self, card: GoalOutcome, missing: MissingValue) -> GoalOutcome:
+        """Return the card of a missing input; stored windows of another basis may be the cause."""
+        if self._unlike:
+            missing = MissingValue(f"{missing.what}; {self._unlike}", f"{missing.add}; {UNLIKE_REMEDY}".lstrip("; "))
+        return replace(card, finding=missing, state="not enough data", why=missing.what, add=missing.add)
 
     def _against_target(
         self, card: GoalOutcome, finding: IndicatorValue, indicator: Indicator, stretch: Stretch, facility: Facility
     ) -> GoalOutcome:
         claim, total, elapsed_share = card.claim, indicator.total, stretch.elapsed_share
         wanted = target(claim, indicator, stretch, facility, self._calendar)
-        if wanted is None:
+        if isinstance(wanted, NoTarget):
             if finding.entry:
-                return replace(card, state="manual entry", why=finding.entry)
-            if claim.shown == "number":
-                return replace(card, state="context only", why="the number has no target")
-            why = f"no target; set [goals.target] {claim.id} = ... in {claim.unit}"
-            return replace(card, state="not enough data", why=why)
+                return replace(card, state="manual entry", why=finding.entry, add=wanted.add)
+            return replace(card, why=f"a number without a light: {wanted.why}", add=wanted.add)
+        card = replace(card, target=wanted, path=path(wanted.value, elapsed_share, total=total))
+        if card.coverage < ENOUGH:
+            why = f"coverage {card.coverage:.1%}, below {ENOUGH:.0%}"
+            add = COVERAGE_REMEDY
+            if self._unlike:
+                why, add = f"{why}; {self._unlike}", UNLIKE_REMEDY
+            return replace(card, state="not enough data", why=why, add=add)
         card = replace(
             card,
-            target=wanted,
-            path=path(wanted.value, elapsed_share, total=total),
             projection=projected(finding.value, elapsed_share, total=total),
             needed=needed(finding.value, wanted.value, elapsed_share, total=total),
         )
-        if card.coverage < ENOUGH:
-            return replace(card, state="not enough data", why=f"coverage {card.coverage:.1%}, below {ENOUGH:.0%}")
         if elapsed_share < BEGUN:
             return replace(
-                card, state="not enough data", why=f"{elapsed_share:.1%} of the period has elapsed, below {BEGUN:.0%}"
+                card,
+                state="not enough data",
+                why=f"{elapsed_share:.1%} of the period has elapsed, below {BEGUN:.0%}",
+                add=f"wait until {BEGUN:.0%} of the period has elapsed",
             )
         return self._with_state(card, indicator, stretch)
 
@@ -117,28 +138,33 @@ class _Site:
         evaluations.setdefault(now.as_of, now)
         # The current day counts only while fewer than two completed days are evaluated.
         on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
-        unsure = uncertainty(indicator, stretch, self._facility(stretch.as_of), card.value)
-        card = replace(card, uncertainty=unsure)
-        why = _why(card, now, on=on)
+        if card.uncertainty is None:
+            unsure = uncertainty(indicator, stretch, self._facility(stretch.as_of), card.value)
+            card = replace(card, uncertainty=unsure)
+        why = _why(now, on=on)
         if card.within_uncertainty:
             why += "; within its uncertainty of the target"
         return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
 
     def _facility(self, as_of: int) -> Facility:
         config = self._config
-        renewable = config.goals.zone_renewable
+        zone = zone_book(config.grid, self._table, config.goals.zone_renewable, as_of - 1)
         return Facility(
             config.goals,
             config.devices,
             config.grid.zone,
             config.grid.basis,
             config.site.timezone,
-            self._table.renewable(config.grid.zone, as_of - 1) if renewable is None else renewable,
+            zone.renewable,
             lambda year: self._calendar.year(year, as_of),
+            zone.average,
+            zone.clean,
+            zone.residual,
+            config.grid.streams,
         )
 
 
-def _why(card: GoalOutcome, now: Evaluation, *, on: bool) -> str:
+def _why(now: Evaluation, *, on: bool) -> str:
     """Return the reason of the state, and the present result if it differs."""
     if now.good == on:
         return "on the path, within 2 %, or better" if on else "more than 2 % worse than the path"

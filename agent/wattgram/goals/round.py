@@ -41,12 +41,18 @@ FIELDS, TEXTS = ("value", "target", "coverage"), ("state",)
 class Round:
     """Periodic evaluation of the goals in a worker process.
 
-    publish: receives a record. has_time: whether the clock is reliable. latest: result of the last round, in the format
+    publish: receives a record. has_time: whether the clock is reliable. event: reports an event of the site (device,
+    event, detail). latest: result of the last round, in the format
     of `wattgram goals --format json`.
     """
 
     def __init__(
-        self, config: Config, publish: Callable[[Record], None], has_time: Callable[[], bool], clock: Clock
+        self,
+        config: Config,
+        publish: Callable[[Record], None],
+        has_time: Callable[[], bool],
+        clock: Clock,
+        event: Callable[[str, str, str], None] = lambda _device, _event, _detail: None,
     ) -> None:
         self.pulse = Pulse("goals", vital=False)
         self.latest: list[dict[str, Any]] = []
@@ -57,6 +63,8 @@ class Round:
         self._clock = clock
         self._published: dict[str, tuple[int, Mapping[str, Value]]] = {}
         self._last_error = ""
+        self._event = event
+        self._alerts: dict[str, str] = {}
 
     async def run(self) -> None:
         """Run one round after another, until cancelled."""
@@ -83,6 +91,14 @@ class Round:
         self.latest = found["goals"]
         for card in self.latest:
             self._publish_if_changed(card, int(found["time"]))
+        self._report_alerts(found["alerts"])
+
+    def _report_alerts(self, alerts: Mapping[str, str]) -> None:
+        """Report each line that a goal's projection crosses now, and did not cross in the round before."""
+        for goal, text in alerts.items():
+            if self._alerts.get(goal) != text:
+                self._event("", "entry line crossed", f"{goal}: {text}")
+        self._alerts = dict(alerts)
 
     async def _run_worker(self, request: bytes) -> bytes:
         """Return the response of the worker. ValueError, with the last line of stderr, if the worker fails."""

@@ -7,34 +7,35 @@ from wattgram.config.goals_table.goals_settings import GoalsConfig
 
 from .calendar import Calendar
 from .terms.day import Stretch
-from .terms.indicator import Facility, Indicator, Target
+from .terms.indicator import Facility, Indicator, NoTarget, Target
 
 
 def target(
     claim: Claim, indicator: Indicator, stretch: Stretch, facility: Facility, calendar: Calendar
-) -> Target | None:
-    """Return the target at the end of a stretch, in the indicator's unit; None if there is none.
+) -> Target | NoTarget:
+    """Return the target at the end of a stretch, in the indicator's unit, or the reason why there is none.
 
     The target of a total applies to the claim's own period. A shorter stretch has a share of it, by time.
     """
     goals = facility.goals
-    wanted: Target | None
+    wanted: Target | NoTarget | None
     if claim.id in goals.targets:
-        wanted = Target(goals.targets[claim.id], "set by the site")
+        wanted = Target(goals.targets[claim.id], "set by the site", own=True)
     elif claim.id in goals.milestones:
         year = int(calendar.natural("year", stretch.end).name)
-        wanted = Target(milestone(goals, claim.id, year), f"the site's milestones, at the end of {year}")
-    elif claim.shown == "number":
-        return None  # the default target of a number is information only
-    else:
-        wanted = indicator.target(stretch, facility)
-    if wanted is None or not indicator.total:
+        wanted = Target(milestone(goals, claim.id, year), f"the site's milestones, at the end of {year}", own=True)
+    else:  # the default target of a number is information only
+        wanted = None if claim.shown == "number" else indicator.target(stretch, facility)
+    if wanted is None:
+        add = "" if claim.shown == "number" else f"set [goals.target] {claim.id} in {claim.unit or 'its unit'}"
+        return NoTarget("the number has no target" if claim.shown == "number" else "the site has set no target", add)
+    if isinstance(wanted, NoTarget) or not indicator.total:
         return wanted
     natural = calendar.natural(claim.period, stretch.end)
     share = (stretch.end - stretch.start) / (natural.end - natural.start)
-    return (
-        wanted if share == 1.0 else Target(wanted.value * share, f"{wanted.source}, x {share:.4g} of a {claim.period}")
-    )
+    if share == 1.0:
+        return wanted
+    return Target(wanted.value * share, f"{wanted.source}, x {share:.4g} of a {claim.period}", wanted.own)
 
 
 def milestone(goals: GoalsConfig, claim: str, year: int) -> float:

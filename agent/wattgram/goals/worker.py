@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from .cards.text import as_json
 from .evaluate import evaluate
+from .terms.finding import IndicatorValue
 
 NICE = 10
 """Niceness of the process: polling has priority."""
@@ -32,7 +33,9 @@ def main() -> int:
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
     shown = [{name: card[name] for name in card if name in SHOWN_KEYS} for card in json.loads(as_json(cards))]
-    print(json.dumps({"time": max((card.as_of for card in cards), default=now), "goals": shown}))
+    alerts = {card.claim.id: card.finding.alert for card in cards if isinstance(card.finding, IndicatorValue)}
+    time = max((card.as_of for card in cards), default=now)
+    print(json.dumps({"time": time, "goals": shown, "alerts": {name: text for name, text in alerts.items() if text}}))
     return 0
 
 

@@ -63,7 +63,7 @@ def replaced(old: str, new: str) -> str:
         replaced("ratio = 60", "ratio = 60.0  # of the transformers"),
         replaced('zone = "CN-CQ"\nmethod = "proportional"', 'method = "proportional"\nzone = "CN-CQ"'),
         replaced('rated_power = "630 kW"\nratio = 60', "ratio = 60\nrated_power = 630000"),
-        replaced('[grid]\nzone = "CN-CQ"\nmethod = "proportional"', "[grid]"),  # the defaults
+        replaced('\nmethod = "proportional"', ""),  # the default
         "# a comment\n" + SITE,
     ],
 )
@@ -76,7 +76,7 @@ def test_comments_order_of_keys_spellings_and_stated_defaults_change_no_digest(s
     [
         ("ratio = 60", "ratio = 80", False),
         ('method = "proportional"', 'method = "local-first"', False),
-        ('method = "proportional"', 'basis = "lifecycle"', True),  # PV: 41 g/kWh in place of 0
+        ('method = "proportional"', 'basis = "lifecycle"', True),  # PV: 54.5 g/kWh in place of 0
         ('method = "proportional"', "factor_g_per_kwh = 500", True),
         ('zone = "CN-CQ"', 'zone = "CN-SC"', True),
         ('driver = "eastron_sdm630"', 'driver = "eastron_sdm630"\ninvert = true', False),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from wattgram.config.goals_table.goals_settings import BuildingSettings, GoalsConfig
 from wattgram.goals.indicators.building import INDICATORS
+from wattgram.goals.terms.indicator import NoTarget
 
-from tests.support.goal_factory import FIRST, each, extra, found, missing, month, site, used
+from tests.support.goal_factory import FIRST, aimed, each, extra, found, missing, month, site, used
 
 EUI = INDICATORS["B06"]
 OFFICE = BuildingSettings("office", ("office-1", "office-2"), 2000.0, 100.0)
@@ -34,15 +37,15 @@ def test_the_value_of_several_buildings_is_the_sum_over_the_sum() -> None:
 
 def test_the_target_is_four_fifths_of_the_design() -> None:
     # office alone 0.8 x 100; both (2000 x 100 + 500 x 150) / 2500 = 110, x 0.8 = 88
-    alone = EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE,))))
-    both = EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE, CANTEEN))))
-    assert alone is not None
-    assert both is not None
+    alone = aimed(EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE,)))))
+    both = aimed(EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE, CANTEEN)))))
     assert (alone.value, both.value) == pytest.approx((80.0, 88.0))
     assert "GB 55015-2021" in both.source
     undesigned = BuildingSettings("hall", ("hall",), 10.0)
-    assert EUI.target(month([]), site(GoalsConfig(buildings=(OFFICE, undesigned)))) is None
-    assert EUI.target(month([]), site()) is None
+    for buildings in ((OFFICE, undesigned), ()):
+        assert isinstance(EUI.target(month([]), site(GoalsConfig(buildings=buildings))), NoTarget)
+    abroad = replace(site(GoalsConfig(buildings=(OFFICE,))), grid_zone="DE")
+    assert EUI.target(month([]), abroad) == NoTarget("zone DE has no such rule", "set [goals.target] B06 in kWh/(m2 a)")
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,28 @@ from dataclasses import replace
 
 import pytest
 from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, ManualEntry
+from wattgram.config.green_certificates import CertificateStream
 from wattgram.config.role_keys import EfficiencyPoint, HeatConfig
 from wattgram.goals.indicators.carbon import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay, Stretch
 
 from tests.support.approximate import near
-from tests.support.goal_days import DAY, GAS, at, day, device, entry, extras, found, lacking, plant, whole_year, year
+from tests.support.goal_days import (
+    DAY,
+    GAS,
+    at,
+    day,
+    device,
+    entry,
+    extras,
+    found,
+    lacking,
+    plant,
+    untargeted,
+    wanted,
+    whole_year,
+    year,
+)
 
 FIFTH = "2026-03-15"  # 73 of 365 days are over
 
@@ -91,20 +107,43 @@ def test_an_unknown_fuel_of_a_boiler_leaves_the_inventory_without_a_value() -> N
 # the entry line
 
 
-def test_the_entry_line_and_its_alert() -> None:
-    # 2200 t in a fifth of the year give 11 000 t, 85 % of 13 000; 2600 give 13 000, 100 %; 2000 give 10 000, 77 %
-    for tonnes, expected_note in (
-        (2000, ""),
-        (2200, "85 % of the entry line; alert from 80 %"),
-        (2600, "100 % of the entry"),
+def test_the_entry_lines_and_their_alerts() -> None:
+    # 2200 t in a fifth of the year give 11 000 t, 85 % of 13 000; 2600 give 13 000, 100 %; 2000 give 10 000, 77 %.
+    # Direct emissions of 5200 t give 26 000 t.
+    for tonnes, direct, note, alert in (
+        (2000, 0, "projected: 77 % of the pilot entry line; projected: 0 % of the national entry line", ""),
+        (2200, 0, "85 % of the pilot entry line, alert from 80 %", ""),
+        (2600, 0, "100 % of the pilot entry line, above it", "above the pilot entry line"),
+        (0, 5200, "100 % of the national", "above the pilot entry line; above the national entry line"),
     ):
-        days = emission_day(scope1=0, scope2_location=1000.0 * tonnes)
+        days = emission_day(scope1=1000.0 * direct, scope2_location=1000.0 * tonnes)
         finding = found(INDICATORS["A14"].find(year(2026, days, over=FIFTH), plant(goals=goals_with_process(0))))
-        assert expected_note in finding.note
-        assert bool(finding.note) == bool(expected_note)
-    target = INDICATORS["A14"].target(year(2026), plant())
-    assert target is not None
-    assert (target.value, INDICATORS["A14"].total) == (13_000.0, True)
+        assert note in finding.note
+        assert finding.alert == alert
+    assert INDICATORS["A14"].target(year(2026), plant()) is None  # an entry line is no goal
+    elsewhere = found(
+        INDICATORS["A14"].find(year(2026, emission_day(), over=FIFTH), plant(goals=goals_with_process(0), zone="DE"))
+    )
+    assert elsewhere.note == ""
+
+
+def test_sold_power_and_heat_are_subtracted_from_the_emissions_of_the_works() -> None:
+    # 65.81 t - 10 MWh x 558.1 g/kWh - a fifth of 100 GJ x 0.11 = 65.81 - 5.581 - 2.2; A02 subtracts none
+    sold = entry("heat_sold", 100, "2026-01-01", "2026-12-31", "GJ")
+    days = year(2026, emission_day(grid_import_energy=100_000, grid_export_energy=10_000), over=FIFTH)
+    site = plant(goals=goals_with_process(0, sold))
+    assert found(INDICATORS["A14"].find(days, site)).value == pytest.approx(58.029)
+    assert found(INDICATORS["A02"].find(days, site)).value == pytest.approx(65.81)
+
+
+def test_yearly_certificates_replace_the_residual_mix() -> None:
+    # market-based 60.96 t of 100 MWh; a fifth of 100 MWh of certificates at 0: 20 x 609.6 = 12.192 t less
+    days = year(2026, emission_day(grid_import_energy=100_000, scope2_market=60_960), over=FIFTH)
+    stream = CertificateStream("gec", year=2026, energy=100_000.0)
+    finding = INDICATORS["A02"].find(days, plant(goals=goals_with_process(0), certificates=[stream], residual=609.6))
+    assert extras(finding) == pytest.approx({"scope 2, market-based, with certificates by the year": 48.768})
+    plain = INDICATORS["A02"].find(days, plant(goals=goals_with_process(0)))
+    assert extras(plain) == pytest.approx({"scope 2, market-based": 60.96})
 
 
 # net emission and its path
@@ -122,18 +161,25 @@ def test_stored_co2_is_subtracted_and_captured_co2_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("goals", "expected"),
+    ("base", "expected"),
     [
-        (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024)}), 923.521),  # x 0.961^2
-        (GoalsConfig(baselines={"A02": Baseline(1000.0, 2024, -0.1)}), 810.0),
-        (GoalsConfig(entries=(entry("process_emission", 90, "2025-01-01", "2025-12-31"),)), 96.1),
-        (GoalsConfig(), None),
+        (Baseline(1000.0, 2024, -0.1), 810.0),
+        (Baseline(1000.0, 2024, path="sbti-v1"), 916.0),  # two years of 4.2 % of the base year
+        (Baseline(1000.0, 2000, path="sbti-v1"), 0.0),
     ],
 )
-def test_the_path_begins_at_the_baseline_or_last_year(goals: GoalsConfig, expected: float | None) -> None:
+def test_the_path_begins_at_the_baseline_of_the_site(base: Baseline, expected: float) -> None:
+    target = wanted(INDICATORS["A02"].target(year(2026), plant(goals=GoalsConfig(baselines={"A02": base}))))
+    assert target.value == pytest.approx(expected)
+    assert target.own
+    assert bool(base.path) == ("voluntary" in target.source and "superseded by V2.0 in June 2026" in target.source)
+
+
+def test_without_a_path_of_the_site_there_is_no_target() -> None:
     last = whole_year(2025, scope1=10_000, scope2_location=0)
-    target = INDICATORS["A02"].target(year(2026), plant(goals=goals, years=[last]))
-    assert (target and target.value) == (expected and pytest.approx(expected))
+    for goals in (GoalsConfig(), GoalsConfig(baselines={"A02": Baseline(1000.0, 2024)})):
+        target = INDICATORS["A02"].target(year(2026), plant(goals=goals, years=[last]))
+        assert 'path = "sbti-v1" in [goals.baseline.A02], which is voluntary' in untargeted(target)
 
 
 # capture
@@ -171,9 +217,7 @@ def test_the_year_after_the_peak_stays_below_it() -> None:
     finding = INDICATORS["B16"].find(this, site)
     assert found(finding).value == pytest.approx(110.0)
     assert extras(finding) == pytest.approx({"peak year": 2024, "net CO2 of the peak year": 120.0})
-    target = INDICATORS["B16"].target(this, site)
-    assert target is not None
-    assert target.value == pytest.approx(120.0)
+    assert wanted(INDICATORS["B16"].target(this, site)).value == pytest.approx(120.0)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +239,7 @@ def test_two_full_years_are_not_enough_for_a_peak() -> None:
     assert lacking(INDICATORS["B16"].find(this, site)) == (
         "consecutive full years: found 1, required 3; wait for more full years"
     )
-    assert INDICATORS["B16"].target(this, site) is None
+    assert "fewer than three full years" in untargeted(INDICATORS["B16"].target(this, site))
 
 
 def test_the_year_in_which_the_goals_began_is_not_a_full_year() -> None:
@@ -208,5 +252,3 @@ def test_the_year_in_which_the_goals_began_is_not_a_full_year() -> None:
     this = year(2026, over="2026-01-02")
     finding = INDICATORS["B16"].find(this, plant(goals=EVER, years=[empty, *cut, this]))
     assert lacking(finding).startswith("consecutive full years: found 2, required 3")
-    later = INDICATORS["A02"].target(year(2023), plant(goals=EVER, years=[empty]))
-    assert later is None

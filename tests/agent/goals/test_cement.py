@@ -7,14 +7,18 @@ from datetime import date
 
 import pytest
 from wattgram.config.goals_table.goals_settings import GoalsConfig, ProductSettings
+from wattgram.config.goals_table.standard_limits import limits
 from wattgram.goals.indicators.cement import INDICATORS
+from wattgram.goals.quantities.limit_corrections import corrected
 from wattgram.goals.terms.day import DeviceDay
+from wattgram.goals.terms.indicator import NoTarget
 
 from tests.support.approximate import near
 from tests.support.goal_factory import (
     FIRST,
     GAS,
     MASS,
+    aimed,
     day,
     each,
     entry,
@@ -46,8 +50,7 @@ def test_clinker_and_cement_have_their_classes() -> None:
     assert (extra(finding, "class of clinker"), extra(finding, "cement")) == (2, 40.0)
     assert not [extra_value for extra_value in found(finding).extras if extra_value.name == "class of cement"]
     assert extra(finding, "clinker ratio") == 80.0  # 1000 t / 1250 t
-    target = CEMENT.target(month([]), site(GoalsConfig(products=(KILN, MILL))))
-    assert target is not None
+    target = aimed(CEMENT.target(month([]), site(GoalsConfig(products=(KILN, MILL)))))
     assert (target.value, CEMENT.better) == (57.0, "lower")
 
 
@@ -59,7 +62,29 @@ def test_a_limit_in_standard_coal_is_shown_beside_the_electricity() -> None:
     finding = CEMENT.find(month(days), site(GoalsConfig(products=(kiln,)), [burner]))
     assert found(finding).value == 56.0
     assert (extra(finding, "clinker"), extra(finding, "class of clinker")) == (near(104.0264), 2)
-    assert CEMENT.target(month(days), site(GoalsConfig(products=(kiln,)))) is None
+    assert isinstance(CEMENT.target(month(days), site(GoalsConfig(products=(kiln,)))), NoTarget)
+
+
+def test_class_3_depends_on_the_altitude_above_1500_m() -> None:
+    # 62 kWh/t is worse than 61; at 3000 m the pressure is 70 109 Pa (ISO 2533): 1.179 - 0.211 x 0.69193 = 1.03300,
+    # 61 x 1.033 = 63.01: class 3
+    days = [day(FIRST, {"kiln": used(62_000), "kiln-belt": made(1e6)})]
+    for altitude, text in (
+        (None, "withheld: class 3 depends on the altitude of the plant; set [goals] altitude, m"),
+        (1500.0, "worse than class 3"),
+        (3000.0, "class 3 of GB 16780-2021 (clinker 48/57/63.01"),
+    ):
+        goals = GoalsConfig(products=(KILN,), altitude=altitude)
+        assert text in found(CEMENT.find(month(days), site(goals))).note
+
+
+def test_the_limits_of_cement_hold_at_their_share_of_clinker() -> None:
+    # 70 %: 80 - 5 x 1.10, 87 - 5 x 1.15, 94 - 5 x 1.20
+    cement = replace(MILL, process="cement")
+    at_70 = entry("clinker_ratio:cement", 70.0, FIRST, date(2026, 11, 30), unit="%")
+    goals = GoalsConfig(products=(cement,), entries=(at_70,), altitude=250.0)
+    limit, _ = corrected(cement, limits()["cement"], month([]), site(goals))
+    assert (limit.class1, limit.class2, limit.class3) == (near(74.5), near(81.25), near(88.0))
 
 
 def test_the_ratio_needs_both_tonnages_of_the_same_days() -> None:

@@ -70,7 +70,7 @@ def test_a_single_claim_is_explained(config_path: Path) -> None:
     assert [(ended.code, ended.err) for ended in (text, answer)] == [(0, "")] * 2
     assert text.out.startswith("A04  ")
     document = json.loads(answer.out)
-    assert (document["goal"], document["value"]) == ("A04", 500.0)  # 500 g of each kWh
+    assert (document["goal"], document["extras"][0]["value"]) == ("A04", 500.0)  # 500 g of each kWh
     assert "claims.csv" in document["versions"]
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Callable, Coroutine
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import pytest
+from wattgram.accounts.row_layout import LEADING_COLUMNS
 from wattgram.base.clock import NS
 from wattgram.base.record import Record
+from wattgram.config.role_keys import EfficiencyPoint, EmissionConfig
 
-from tests.agent.site.test_site_plant import MixedSite, meter
+from tests.agent.site.test_site_plant import START, MixedSite, meter
 from tests.support.plants import Plant
 from tests.support.stored_history import QUARTER, utc, window
 
@@ -67,6 +71,7 @@ def test_quarters_give_the_peak_the_overlap_and_the_night_load(tmp_path: Path) -
     book = plant.site._days
     for number, (load, roof, imported) in enumerate(((4, 1, 3), (10, 12, 0), (3, 0, 3), (2, 0, 2))):
         fields = {"load_power": load * 1e3, "pv_power": roof * 1e3, "grid_import_power": imported * 1e3}
+        fields["self_sufficiency"] = min(1.0, roof / load)
         book.add_window(window("15m", begin + number * QUARTER, fields))
     book.add_window(window("15m", begin + 4 * QUARTER, {"coverage": 0.0}))
     (site,) = book.records()
@@ -78,7 +83,28 @@ def test_quarters_give_the_peak_the_overlap_and_the_night_load(tmp_path: Path) -
         "import_peak": 3000.0,
         "night": 4000.0,
         "night_count": 2.0,
+        "own_share": 1.25,  # 1 / 4 and 10 / 10
+        "own_count": 4.0,
     }
+
+
+def test_a_genset_with_a_curve_has_the_heat_of_its_fuel_by_the_curve(tmp_path: Path) -> None:
+    """50 kW of 100 kW at 30 %, the point of the curve, for an hour: 50 kWh and 166.667 kWh of heat."""
+    curve = (EfficiencyPoint(0.5, 0.30), EfficiencyPoint(1.0, 0.40))
+    settings = EmissionConfig(fuel_meter="oil", fuel_factor=2668.0, efficiency=curve)
+    devices = [
+        meter("incomer", "grid"),
+        meter("set", "genset", rated_power=100e3, emission=settings),
+        meter("oil", "fuel", "siemens_sitrans_mass6000"),
+    ]
+    plant = MixedSite(tmp_path, devices)
+    book = plant.site._days
+    index = book._names.index("set")
+    numbers = [nan] * (LEADING_COLUMNS + 3 * len(book._names))
+    numbers[0], numbers[LEADING_COLUMNS + index] = 3600.0, 50e3
+    book.add_row(START, struct.pack(f"{len(numbers)}d", *numbers))
+    (day,) = [record for record in book.records() if record.series.tag("device") == "set"]
+    assert (day["curve_energy"], day["curve_heat"]) == pytest.approx((50e3, 50e3 / 0.30))
 
 
 def test_voltage_is_judged_by_ten_minute_means_and_supply_by_the_readings(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from wattgram.goals.indicators.years import part_of_year
 from wattgram.goals.terms.missing import MissingInput
 from wattgram.goals.terms.yearly_path import fallen
 
-from tests.support.goal_days import entry, period, plant, year
+from tests.support.goal_days import entry, period, plant, untargeted, wanted, year
 
 WHOLE = entry("process_emission", 365, "2026-01-01", "2026-12-31")
 
@@ -52,7 +52,11 @@ def test_the_part_of_a_period_in_its_year() -> None:
     assert part_of_year(period("2028-02-01", "2028-03-01"), plant()) == pytest.approx(29 / 366)
 
 
-def test_a_baseline_falls_each_year() -> None:
-    falls = [fallen(base, "net CO2", 2026, -0.039) for base in (Baseline(1000.0, 2024), Baseline(1000.0, 2024, -0.5))]
+def test_a_baseline_falls_by_the_path_of_the_site() -> None:
+    falls = [
+        wanted(fallen(base, "net CO2", 2026, "A02"))
+        for base in (Baseline(1000.0, 2024, -0.039), Baseline(1000.0, 2024, -0.5))
+    ]
     assert [target.value for target in falls] == [pytest.approx(923.521), 250.0]  # 1000 x 0.961^2, 1000 x 0.5^2
     assert falls[1].source == "net CO2 of 2024 x 0.25; site choice, -50 % a year"
+    assert "add yearly" in untargeted(fallen(Baseline(1000.0, 2024), "net CO2", 2026, "A02"))

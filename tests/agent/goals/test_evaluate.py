@@ -19,13 +19,15 @@ from wattgram.config.load import Config
 from wattgram.config.site_table import SiteConfig
 from wattgram.config.spool_table import SpoolConfig
 from wattgram.goals.evaluate import evaluate, judged
+from wattgram.goals.stored_days import days
 from wattgram.goals.targets import milestone
 from wattgram.goals.terms.day import Day
 from wattgram.goals.terms.finding import IndicatorValue
 from wattgram.goals.terms.outcome import GoalOutcome
+from wattgram.store.history import History
 
 from tests.support.approximate import near
-from tests.support.goal_days import ZONE, at, day, device, entry
+from tests.support.goal_days import ZONE, at, day, device, entry, extras
 from tests.support.stored_history import quarters, stored, utc, window
 
 PLANT = (device("incomer", "grid"), device("roof", "pv"), device("hall", "load", "building"))
@@ -111,9 +113,10 @@ def test_without_a_target_there_is_no_status_and_the_reason_names_the_setting() 
     begin = date(2026, 1, 1)
     days = [day((begin + timedelta(number)).isoformat(), scope1=0.0, scope2_location=1000.0) for number in range(90)]
     outcome = card("A02", days, "2026-04-01", goals=GoalsConfig(entries=entered))
-    assert outcome.state == "not enough data"
+    assert outcome.state == "context only"
     assert outcome.value == pytest.approx(90.0)
-    assert outcome.why == "no target; set [goals.target] A02 = ... in tCO2/a"
+    assert outcome.why == "a number without a light: the site has set no target and no path"
+    assert "[goals.target] A02" in outcome.add
 
 
 def test_a_manual_entry_names_its_author_and_expires() -> None:
@@ -135,7 +138,8 @@ def test_a_total_has_a_growing_path_and_a_shorter_period_has_its_share_of_the_ta
     """13,000 t in 365 days are 1068.5 t in 30 days; the path after 15 days is half. 40 t a day are 600 t by then."""
     entered = (entry("process_emission", 0.0, "2026-01-01", "2026-12-31"),)
     days = [day(f"2026-11-{number:02}", scope1=0.0, scope2_location=40_000.0) for number in range(1, 16)]
-    outcome = card("A14", days, "2026-11-16", NOVEMBER, GoalsConfig(entries=entered))
+    goals = GoalsConfig(entries=entered, targets={"A14": 13_000.0})
+    outcome = card("A14", days, "2026-11-16", NOVEMBER, goals)
     assert outcome.value == pytest.approx(600.0)
     assert outcome.target is not None
     assert outcome.target.value == pytest.approx(13_000.0 * 30 / 365)
@@ -145,14 +149,17 @@ def test_a_total_has_a_growing_path_and_a_shorter_period_has_its_share_of_the_ta
     assert outcome.state == "off track"
 
 
-def test_the_distance_is_the_largest_of_all_goals_and_off_track_if_any_goal_is() -> None:
+def test_the_distance_is_the_largest_of_all_goals_with_a_target_of_the_site() -> None:
     """A12: 15 % used with a target of 20 % is 25 % worse than its path."""
-    outcome = card("A20", shares("2026-11-01", *[15.0] * 15), "2026-11-16", NOVEMBER)
+    own = GoalsConfig(targets={"A12": 20.0})
+    outcome = card("A20", shares("2026-11-01", *[15.0] * 15), "2026-11-16", NOVEMBER, own)
     assert (outcome.state, outcome.value, outcome.why) == ("off track", near(25.0), "off track: A12")
     assert isinstance(outcome.finding, IndicatorValue)
-    good = card("A20", shares("2026-11-01", *[25.0] * 15), "2026-11-16", NOVEMBER)
+    good = card("A20", shares("2026-11-01", *[25.0] * 15), "2026-11-16", NOVEMBER, own)
     assert (good.state, good.value) == ("on track", near(-25.0))
-    assert card("A20", [], "2026-11-16").state == "not enough data"
+    by_rule = card("A20", shares("2026-11-01", *[15.0] * 15), "2026-11-16", NOVEMBER)
+    assert by_rule.state == "not enough data"
+    assert "[goals.target]" in by_rule.add
 
 
 def test_a_site_may_set_targets_and_milestones() -> None:
@@ -189,11 +196,86 @@ def test_all_claims_are_shown_in_order_whatever_is_stored(tmp_path: Path) -> Non
         evaluate(elsewhere, None, at("2026-11-16"))
 
 
-def test_a_past_year_has_the_grid_share_of_its_own_year() -> None:
-    """All imported: 34.2 % by Chongqing's weights of 2025, also as of the first midnight of 2026 (35.2 %)."""
-    sums = {"load_energy": 100.0, "grid_import_energy": 100.0, "self_sufficiency__part": 0.0}
-    outcome = card("A03", [day("2025-12-31", sums=sums)], "2026-01-01", "2025-12-31..2025-12-31")
-    assert outcome.value == pytest.approx(34.2)
+GRID_ONLY = (device("incomer", "grid"), device("hall", "load", "building"), device("charger", "ev"))
+
+
+def test_a_factory_on_its_grid_alone_has_no_green_light() -> None:
+    """An average factory: no own production, storage or certificates. Its grid is no merit."""
+    sums = {
+        "load_energy": 400.0,
+        "grid_import_energy": 400.0,
+        "emission": 223.24,
+        "scope1": 0.0,
+        "scope2_location": 223.24,
+        "self_sufficiency.part": 0.0,
+        "transport_energy": 40.0,
+        "transport_emission": 22.324,
+        "grid_intensity.part": 223_240.0,
+        "grid_intensity.whole": 400.0,
+        "clean_share.part": 130.0,
+        "carbon_free_share.part": 130.0,
+        "carbon_free_share.whole": 400.0,
+    }
+    stored_days = [day((date(2025, 1, 1) + timedelta(number)).isoformat(), sums=sums) for number in range(365 + 320)]
+    goals = GoalsConfig(ev_consumption=0.18, entries=(entry("process_emission", 0, "2025-01-01", "2026-12-31"),))
+    config = replace(site(goals), devices=GRID_ONLY)
+    outcomes = {outcome.claim.id: outcome for outcome in judged(config, None, at("2026-11-17"), stored_days)}
+    assert [name for name, outcome in outcomes.items() if outcome.state == "on track"] == []
+    assert {name: outcomes[name].state for name in ("A03", "A04", "B05")} == dict.fromkeys(
+        ("A03", "A04", "B05"), "context only"
+    )
+    assert all(outcomes[name].measured for name in ("A03", "A04", "B05"))
+
+
+def test_a_site_begun_in_may_counts_from_its_first_stored_day() -> None:
+    """As of 1 November, from 1 May on: the year has begun on its first stored day, so its coverage is full."""
+    outcome = card("A12", shares("2026-05-01", *[30.0] * 184), "2026-11-01")
+    assert (outcome.start, outcome.coverage, outcome.state) == (at("2026-05-01"), 1.0, "on track")
+
+
+def test_a_low_coverage_gives_no_needed_amount_and_no_projection() -> None:
+    outcome = card("A12", shares("2026-11-01", *[30.0] * 15, covered=0.8 * 86400.0), "2026-11-16", NOVEMBER)
+    assert (outcome.value, outcome.needed, outcome.projection) == (30.0, None, None)
+    assert outcome.add
+
+
+def test_a_value_within_its_uncertainty_of_the_path_says_so() -> None:
+    entered = (entry("process_emission", 0.0, "2026-01-01", "2026-12-31"),)
+    sums = {
+        "scope1": 0.0,
+        "scope2_location": 1000.0,
+        "scope2_location_uncertainty": 50.0,
+    }
+    days = [day(f"2026-11-{number:02}", sums=sums) for number in range(1, 16)]
+    goals = GoalsConfig(entries=entered, targets={"A14": 30.0 * 365 / 30 * 1.03})
+    outcome = card("A14", days, "2026-11-16", NOVEMBER, goals)
+    assert (outcome.value, outcome.uncertainty) == (near(15.0), near(0.75))
+    assert outcome.why.endswith("within its uncertainty of the target")
+
+
+@pytest.mark.parametrize("zone", ["CN-SC", "DE"])
+def test_another_zone_has_no_rule_of_chongqing(zone: str) -> None:
+    config = replace(site(GoalsConfig(targets={})), grid=GridConfig(zone=zone))
+    outcomes = judged(config, None, at("2026-11-16"), shares("2026-11-01", *[30.0] * 15))
+    for outcome in outcomes:
+        texts = (outcome.why, outcome.add, outcome.target.source if outcome.target else "")
+        assert not any("Chongqing" in text or "CN-CQ" in text for text in texts), outcome.claim.id
+    states = {outcome.claim.id: outcome for outcome in outcomes}
+    if zone == "DE":
+        for name in ("A22", "B08", "B14", "B15"):
+            assert states[name].state == "context only"
+            assert states[name].why == "the claim is about China's carbon markets; zone DE has none of them"
+
+
+def test_stored_results_of_another_basis_do_not_count(tmp_path: Path) -> None:
+    """Ten days with the basis lifecycle; the site is now configured as direct. Energies count, carbon does not."""
+    begin, end = "2026-11-01T00:00:00+08:00", "2026-11-11T00:00:00+08:00"
+    windows = quarters(begin, end, {"load_energy": 5000.0, "emission": 1.0, "basis": "lifecycle"})
+    outcomes = evaluate(site(folder=stored(tmp_path / "spool", windows)), parse_period(NOVEMBER), at("2026-11-11"))
+    (outcome,) = [outcome for outcome in outcomes if outcome.claim.id == "A04"]
+    assert outcome.state == "not enough data"
+    assert "all stored results have another basis or method: 240 h with basis lifecycle" in outcome.why
+    assert "set [grid] basis and method to those of the stored results, or run `wattgram replay`" in outcome.add
 
 
 def test_past_days_are_read_from_day_windows_and_today_from_quarters(tmp_path: Path) -> None:
@@ -208,11 +290,13 @@ def test_past_days_are_read_from_day_windows_and_today_from_quarters(tmp_path: P
     config = site(folder=stored(tmp_path / "spool", [*yesterday, *today]))
     outcomes = evaluate(config, parse_period("2026-11-15..2026-11-15"), at("2026-11-15T12:07"))
     (outcome,) = [outcome for outcome in outcomes if outcome.claim.id == "A04"]
-    assert outcome.value == pytest.approx(558.5)
+    assert outcome.finding is not None
+    assert extras(outcome.finding)["emission intensity"] == pytest.approx(558.5)
     assert (outcome.as_of, outcome.coverage) == (at("2026-11-15T12:00"), 1.0)
     both = evaluate(config, parse_period("2026-11-14..2026-11-15"), at("2026-11-15T12:07"))
     (outcome,) = [outcome for outcome in both if outcome.claim.id == "A04"]
-    assert outcome.value == pytest.approx((1.0 + 48 * 2792.5) / (500.0 + 240.0))
+    assert outcome.finding is not None
+    assert extras(outcome.finding)["emission intensity"] == pytest.approx((1.0 + 48 * 2792.5) / (500.0 + 240.0))
 
 
 NOISE = st.lists(st.floats(-0.4, 0.4), min_size=20, max_size=40)
@@ -229,3 +313,12 @@ def test_daily_noise_does_not_change_the_state_of_a_goal_far_from_its_target(noi
     for end in range(max(5, len(noise) // 5), len(noise) + 1, 3):
         as_of = (date(2026, 11, 1) + timedelta(end)).isoformat()
         assert card("A12", days[:end], as_of, period).state == ("on track" if good else "off track")
+
+
+def test_the_mean_load_is_over_the_time_with_a_load(tmp_path: Path) -> None:
+    """A day of 2400 kWh in 12 h; its balance covers 18 h, as some channels are known without a load."""
+    fields = {"load_energy": 2.4e6, "load_power": 200e3, "coverage": 0.75}
+    windows = [window("1d", utc("2026-11-14T00:00:00+08:00"), fields)]
+    config = site(folder=stored(tmp_path / "spool", windows))
+    (stored_day,) = days(History(config.spool.path, "works"), config, at("2026-11-15"))
+    assert (stored_day.sums["mean_load.part"], stored_day.sums["mean_load.whole"]) == (2.4e6, near(12.0))

@@ -15,7 +15,7 @@ from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, Ma
 from wattgram.goals.indicators import carbon, carbon_intensity, groups, market, solar, supply_mix
 from wattgram.goals.terms.day import Day, DeviceDay, Quarters, Stretch
 from wattgram.goals.terms.finding import MissingValue
-from wattgram.goals.terms.indicator import Facility, Indicator
+from wattgram.goals.terms.indicator import Facility, Indicator, Target
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 from tests.support.goal_days import DAY, GAS, NS, at, day, device, entry, period, plant, year
@@ -123,7 +123,11 @@ def test_no_stored_days_raise_an_error_in_an_indicator(case: tuple[Stretch, Faci
     for claim, indicator in INDICATORS.items():
         finding = indicator.find(stretch, site)
         target = indicator.target(stretch, site)
-        assert target is None or (isfinite(target.value) and target.source), claim
+        if isinstance(target, Target):
+            assert isfinite(target.value), claim
+            assert target.source, claim
+        else:
+            assert target is None or target.why, claim
         if isinstance(finding, MissingValue):
             assert finding.what, claim
             continue

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 from wattgram.config.goals_table.goals_settings import GoalsConfig
+from wattgram.config.green_certificates import CertificateStream
 from wattgram.goals.indicators.supply_mix import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay
 
 from tests.support.approximate import near
-from tests.support.goal_days import GAS, day, device, extras, found, lacking, period, plant, year
+from tests.support.goal_days import GAS, day, device, extras, found, lacking, period, plant, untargeted, wanted, year
 
 JANUARY = ("2026-01-01", "2026-02-01")
 MIXED = day(
@@ -24,32 +25,72 @@ MIXED = day(
 )
 
 
-def test_the_renewable_share_counts_own_power_and_the_share_of_the_grid() -> None:
-    # (40 + 60 x 0.342) / 100 = 60.52 %
+def test_the_renewable_share_counts_own_power_and_shows_that_of_the_grid_beside_it() -> None:
+    # 40 / 100; of the 60 kWh from the grid 34.2 % are 20.52 kWh
     finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant(renewable=0.342))
-    assert found(finding).value == pytest.approx(60.52)
+    assert found(finding).value == pytest.approx(40.0)
     assert extras(finding) == pytest.approx(
-        {"renewable share of the grid (shipped for CN-CQ)": 34.2, "self-sufficiency": 40.0}
+        {
+            "own renewables": 40.0,
+            "certified": 0.0,
+            "renewable by the grid, not counted (zone CN-CQ)": 20.52,
+            "renewable share of the grid (zone CN-CQ)": 34.2,
+        }
     )
 
 
 def test_a_configured_share_of_the_grid_is_named_as_such() -> None:
     goals = GoalsConfig(zone_renewable=0.342)
     finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant(renewable=0.342, goals=goals))
-    assert "[goals] zone_renewable" in [operand.source for operand in found(finding).inputs]
+    assert "renewable share of the grid ([goals] zone_renewable)" in extras(finding)
 
 
-def test_an_unknown_renewable_share_of_the_grid_is_reported() -> None:
-    finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant())
-    assert lacking(finding) == "the renewable share of zone CN-CQ is unknown; add zone_renewable to [goals]"
+def test_an_unknown_renewable_share_of_the_grid_is_not_shown() -> None:
+    assert set(extras(INDICATORS["A03"].find(period(*JANUARY, MIXED), plant()))) == {"own renewables", "certified"}
 
 
-@pytest.mark.parametrize(("number", "expected"), [(2025, 34.2), (2026, 35.2), (2027, 35.2)])
-@pytest.mark.parametrize("claim", ["A03", "A13", "B09"])
-def test_the_weight_required_by_chongqing_depends_on_the_year(claim: str, number: int, expected: float) -> None:
-    target = INDICATORS[claim].target(year(number), plant())
-    assert target is not None
-    assert target.value == expected
+def test_certificates_count_up_to_the_load_without_own_power() -> None:
+    # 365 kWh of the year are 31 in January; nuclear power is not renewable, self-used power is the own part
+    streams = [
+        CertificateStream("gec", "CN GEC", "wind", year=2026, energy=365.0),
+        CertificateStream("atom", technology="nuclear", year=2026, energy=365.0),
+        CertificateStream("roof", technology="solar", year=2026, energy=365.0, self_used=True),
+    ]
+    finding = INDICATORS["A03"].find(period(*JANUARY, MIXED), plant(certificates=streams))
+    assert found(finding).value == pytest.approx(71.0)  # 40 + 31 of 100
+    assert "gec, CN GEC, wind" in found(finding).inputs[1].source
+    many = [CertificateStream("gec", year=2026, energy=36_500.0)]
+    assert found(INDICATORS["A03"].find(period(*JANUARY, MIXED), plant(certificates=many))).value == pytest.approx(100)
+    # with the nuclear stream, too: 62 kWh certified, limited to the 60 kWh of the import
+    clean = INDICATORS["B09"].find(period(*JANUARY, MIXED), plant(certificates=streams))
+    assert found(clean).value == pytest.approx(100.0)
+
+
+def test_the_weight_of_chongqing_holds_for_its_industries_and_its_years() -> None:
+    # 35.2 % - 30 % of the grid in 2026
+    steel = GoalsConfig(industry="steel")
+    target = INDICATORS["A03"].target
+    assert wanted(target(year(2026), plant(goals=steel, renewable=0.30))).value == pytest.approx(5.2)
+    assert "valid from 2026-01-01 to 2026-12-31" in wanted(target(year(2026), plant(goals=steel, renewable=0.3))).source
+    assert wanted(target(year(2025), plant(goals=steel, renewable=0.30))).value == pytest.approx(4.2)
+    for facility, number, why in (
+        (plant(renewable=0.3), 2026, "holds for steel, cement, aluminium, polysilicon alone; set [goals] industry"),
+        (plant(goals=steel, renewable=0.3), 2027, "the rule expired on 2026-12-31; set [goals.target] A03 in %"),
+        (plant(goals=steel, renewable=0.3, zone="CN-SC"), 2026, "zone CN-SC has no such rule; set [goals.target] A03"),
+        (plant(goals=steel), 2026, "renewable share of zone CN-CQ has no statistic; set [goals] zone_renewable"),
+        (plant(goals=steel, renewable=0.5), 2026, "the grid of zone CN-CQ reaches the weight of 35.2 %"),
+    ):
+        assert why in untargeted(target(year(number), facility))
+
+
+def test_the_clean_share_has_a_rule_for_a_declared_zero_carbon_park_alone() -> None:
+    park = GoalsConfig(zero_carbon_park=True)
+    target = INDICATORS["B09"].target
+    assert wanted(target(year(2026), plant(goals=park))).value == 90.0
+    assert "NDRC [2025] 910" in wanted(target(year(2026), plant(goals=park))).source
+    assert "zero_carbon_park = true" in untargeted(target(year(2026), plant()))
+    assert "zone DE has no such rule" in untargeted(target(year(2026), plant(goals=park, zone="DE")))
+    assert INDICATORS["A13"].target(year(2026), plant()) is None
 
 
 def test_the_carbon_free_share_is_matched_by_the_hour() -> None:
@@ -68,9 +109,9 @@ def test_without_hourly_data_there_is_no_carbon_free_share() -> None:
 def test_the_clean_share_of_a_site_without_fuel() -> None:
     finding = INDICATORS["B09"].find(period(*JANUARY, MIXED), plant())
     assert found(finding).value == pytest.approx(59.5)
-    assert extras(finding) == pytest.approx(
-        {"share of own renewables": 40.0, "clean energy of a zero-carbon park": 90.0}
-    )
+    assert extras(finding) == pytest.approx({"share of own renewables": 40.0})
+    shown = INDICATORS["B09"].find(period(*JANUARY, MIXED), plant(clean=0.325))
+    assert extras(shown)["carbon-free share of the grid (table CN-CQ)"] == pytest.approx(32.5)
 
 
 def test_a_certified_kwh_is_not_counted_twice() -> None:

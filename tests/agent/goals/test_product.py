@@ -10,10 +10,12 @@ from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig, Pr
 from wattgram.goals.indicators.product import INDICATORS
 from wattgram.goals.terms.day import DeviceDay
 from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.indicator import NoTarget
 
 from tests.support.goal_factory import (
     FIRST,
     GAS,
+    aimed,
     dates,
     day,
     each,
@@ -148,22 +150,17 @@ def test_the_missing_input_is_named(
     assert (finding.what, finding.add) == (what, add)
 
 
-def test_the_target_falls_from_the_baseline() -> None:
+def test_the_target_falls_by_the_path_of_the_site() -> None:
     # 250 kWh/t of 2024, two years later: 250 x 0.971 x 0.971 = 235.71025; in 2024 and before 250
-    goals = GoalsConfig(baselines={"A07": Baseline(250.0, 2024)})
-    target = FOOD.target(month([]), site(goals))
-    assert target is not None
+    goals = GoalsConfig(baselines={"A07": Baseline(250.0, 2024, -0.029)})
+    target = aimed(FOOD.target(month([]), site(goals)))
     assert target.value == pytest.approx(235.71025)
-    assert "-2.9 % a year" in target.source
+    assert target.own
+    assert "site choice, -2.9 % a year" in target.source
     assert "2024" in target.source
-    own = FOOD.target(month([]), site(GoalsConfig(baselines={"A07": Baseline(250.0, 2025, -0.04)})))
-    assert own is not None
-    assert own.value == pytest.approx(240.0)
-    assert "site choice, -4 % a year" in own.source
-    early = FOOD.target(year(2023, []), site(goals))
-    assert early is not None
-    assert early.value == 250.0
-    assert FOOD.target(month([]), site()) is None
+    assert aimed(FOOD.target(year(2023, []), site(goals))).value == 250.0
+    for without_path in (GoalsConfig(), GoalsConfig(baselines={"A07": Baseline(250.0, 2024)})):
+        assert isinstance(FOOD.target(month([]), site(without_path)), NoTarget)
     assert FOOD.better == "lower"
 
 

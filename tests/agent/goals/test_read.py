@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import Table
 from wattgram.config.goals_table import manual_entries
+from wattgram.config.goals_table.correction_entries import CORRECTION_PROCESSES
 from wattgram.config.goals_table.goals_reader import read as read_goals
 from wattgram.config.goals_table.goals_settings import (
     Baseline,
@@ -287,10 +288,14 @@ def test_only_the_first_of_many_mistakes_in_a_file_are_reported(tmp_path: Path) 
 
 
 def test_every_kind_of_entry_is_read() -> None:
-    names = {"product": "dumplings", "meter": "gas", "": ""}
+    names = {"product": "dumplings", "meter": "gas", "process": "dumplings", "": ""}
     for word, kind in manual_entries.ENTRY_KINDS.items():
         what = f"{word}:{names[kind.of]}" if kind.of else word
         product = PRODUCT.replace("A07", "B18") if word == "pieces" else PRODUCT
+        if kind.of == "process":
+            process = CORRECTION_PROCESSES[word][0]
+            goal = "A18" if process == "cement" else "A16"
+            product = PRODUCT.replace('"A07"', f'"{goal}"\nprocess = "{process}"')
         unit = kind.unit + ("/m3" if kind.of == "meter" else "")
         assert [entry.what for entry in goals(product + entry(what, "1", unit, "2026")).entries] == [what]
 

@@ -128,3 +128,14 @@ def test_a_hanging_worker_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     asyncio.run(asyncio.wait_for(goal_round.evaluate(at("2026-11-16")), 20))
     assert goal_round.latest == []
     assert goal_round._last_error
+
+
+def test_a_crossed_entry_line_is_an_event_once() -> None:
+    events: list[tuple[str, str, str]] = []
+    clock = Clock(at("2026-11-16"))
+    goal_round = Round(
+        site(Path("nowhere")), lambda _record: None, lambda: True, clock, lambda *told: events.append(told)
+    )
+    for alerts in ({}, {"A14": "above the pilot entry line"}, {"A14": "above the pilot entry line"}, {}):
+        goal_round._report_alerts(alerts)
+    assert events == [("", "entry line crossed", "A14: above the pilot entry line")]

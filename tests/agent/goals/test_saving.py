@@ -11,11 +11,12 @@ from wattgram.config.goals_table.goals_settings import Baseline, BaselineSetting
 from wattgram.goals.indicators.saving import INDICATORS
 from wattgram.goals.terms.day import Day, DeviceDay
 from wattgram.goals.terms.finding import Input
-from wattgram.goals.terms.indicator import Facility
+from wattgram.goals.terms.indicator import Facility, NoTarget
 
 from tests.support.goal_factory import (
     FIRST,
     FULL,
+    aimed,
     dates,
     day,
     each,
@@ -80,29 +81,26 @@ def test_a_saving_is_the_unused_energy_and_its_co2() -> None:
     assert not [extra_value for extra_value in found(without_grid_data).extras if extra_value.name == "saved CO2"]
 
 
-def test_the_target_is_the_pace_since_the_reference() -> None:
-    first = PERFORMANCE.target(month([]), facility())
-    third = PERFORMANCE.target(year(2028, []), facility())
-    assert first is not None
-    assert third is not None
-    assert first.value == pytest.approx(0.971)
+PACED = replace(GOALS, baselines={"B10": Baseline(1.0, 2025, -0.029)})
+
+
+def test_the_target_is_the_path_of_the_site() -> None:
+    assert aimed(PERFORMANCE.target(month([]), facility(PACED))).value == pytest.approx(0.971)
+    third = aimed(PERFORMANCE.target(year(2028, []), facility(PACED)))
     assert third.value == pytest.approx(0.915498611)  # 0.971 x 0.971 x 0.971
-    assert "-2.9 % a year" in first.source
-    own = PERFORMANCE.target(month([]), facility(replace(GOALS, baselines={"B10": Baseline(1.0, 2025, -0.05)})))
-    assert own is not None
-    assert own.value == pytest.approx(0.95)
+    assert "site choice, -2.9 % a year" in third.source
+    assert isinstance(PERFORMANCE.target(month([]), facility()), NoTarget)
 
 
 def test_the_target_of_a_saving_is_yearly() -> None:
     # Expected are 12 000 kWh in 15 days, 292 000 kWh in 365 days: 2.9 % are 8468 kWh a year, for any period
-    target = SAVING.target(month(november()[:15], over=date(2026, 11, 16)), facility())
-    assert target is not None
-    assert target.value == pytest.approx(8468.0)
+    target = SAVING.target(month(november()[:15], over=date(2026, 11, 16)), facility(PACED))
+    assert aimed(target).value == pytest.approx(8468.0)
     days = [casting_day(when, 10.0, 760.0) for when in dates(date(2026, 1, 1), 73)]
-    whole = SAVING.target(year(2026, days, over=date(2026, 3, 15)), facility())
-    assert whole is not None
-    assert whole.value == pytest.approx(8468.0)
-    assert SAVING.target(month([]), site()) is None
+    whole = SAVING.target(year(2026, days, over=date(2026, 3, 15)), facility(PACED))
+    assert aimed(whole).value == pytest.approx(8468.0)
+    for without_path in (site(), facility()):
+        assert isinstance(SAVING.target(month(november()), without_path), NoTarget)
 
 
 def test_incomplete_days_count_neither_as_used_nor_as_expected_energy() -> None:
@@ -206,18 +204,14 @@ def test_a_single_product_without_a_model_uses_energy_per_tonne_of_the_year_befo
     assert found(finding).value == pytest.approx(0.95)
     assert found(finding).arithmetic.startswith("80 kWh/t x 300 t = 24000 kWh")
     assert [extra_value.name for extra_value in found(finding).extras] == ["points of the reference"]
-    target = PERFORMANCE.target(month([]), facility(GoalsConfig(products=(CAST,))))
-    assert target is not None
-    assert target.value == pytest.approx(0.971)
 
 
 def test_the_baseline_gives_the_reference_year_of_a_ratio() -> None:
-    goals = GoalsConfig(products=(CAST,), baselines={"B10": Baseline(1.0, 2025)})
+    goals = GoalsConfig(products=(CAST,), baselines={"B10": Baseline(1.0, 2025, -0.029)})
     days = [casting_day(when, 10.0, 700.0) for when in dates(date(2027, 1, 1), 31)]
     finding = found(PERFORMANCE.find(year(2027, days), facility(goals)))
     assert finding.value == pytest.approx(0.875)  # 700 / 800
-    target = PERFORMANCE.target(year(2027, days), facility(goals))
-    assert target is not None
+    target = aimed(PERFORMANCE.target(year(2027, days), facility(goals)))
     assert target.value == pytest.approx(0.942841)  # 0.971 x 0.971
 
 

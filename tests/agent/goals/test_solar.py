@@ -7,7 +7,7 @@ from wattgram.config.goals_table.goals_settings import Baseline, GoalsConfig
 from wattgram.goals.indicators.solar import INDICATORS
 from wattgram.goals.terms.day import Day, Quarters
 
-from tests.support.goal_days import day, device, extras, found, lacking, period, plant, year
+from tests.support.goal_days import day, device, extras, found, lacking, period, plant, untargeted, wanted, year
 
 PV = device("roof-east", "pv", rated_power=110e3)
 WEST = device("roof-west", "pv", rated_power=90e3)
@@ -27,7 +27,7 @@ FIFTH = day(
 def test_self_consumption_and_self_sufficiency() -> None:
     finding = INDICATORS["A12"].find(period(*JANUARY, FIFTH), plant(PV))
     assert found(finding).value == pytest.approx(40.0)
-    assert extras(finding) == pytest.approx({"self-sufficiency": 100.0})
+    assert extras(finding) == pytest.approx({"self-sufficiency": 100.0, "above the zone's rule by": 20.0})
     assert [operand.value for operand in found(finding).inputs] == [80.0, 200.0]
 
 
@@ -40,8 +40,17 @@ def test_self_consumption_of_days_is_a_ratio_of_sums() -> None:
 @pytest.mark.parametrize(("district", "expected"), [("main", 20.0), ("other", 40.0)])
 def test_the_share_required_by_chongqing_depends_on_the_district(district: str, expected: float) -> None:
     target = INDICATORS["A12"].target(period(*JANUARY), plant(PV, goals=GoalsConfig(district=district)))
-    assert target is not None
-    assert target.value == expected
+    assert wanted(target).value == expected
+    assert "valid from 2025-08-01" in wanted(target).source
+
+
+def test_the_rule_of_chongqing_holds_nowhere_else_and_not_before() -> None:
+    target = INDICATORS["A12"].target
+    for zone in ("CN-SC", "DE"):
+        assert untargeted(target(period(*JANUARY), plant(PV, zone=zone))) == (
+            f"zone {zone} has no such rule; set [goals.target] A12"
+        )
+    assert "no rule is valid on 2024-12-31" in untargeted(target(year(2024), plant(PV)))
 
 
 def test_the_exported_own_power() -> None:
@@ -88,7 +97,7 @@ def test_days_without_quarters_do_not_count_in_the_alignment() -> None:
 
 def test_a_day_without_sun_has_no_alignment() -> None:
     finding = INDICATORS["A09"].find(period(*JANUARY, day_with_sun("2026-01-01", 100, 0, 0)), plant(PV))
-    assert lacking(finding) == "no day of 2026-01-01..2026-02-01 has both load and PV"
+    assert lacking(finding).startswith("no day of 2026-01-01..2026-02-01 has both load and PV")
 
 
 def test_the_target_of_the_alignment_grows_by_points() -> None:
@@ -96,8 +105,7 @@ def test_the_target_of_the_alignment_grows_by_points() -> None:
     for yearly, expected in ((None, 64.0), (0.03, 66.0)):
         goals = GoalsConfig(baselines={"A09": Baseline(60.0, 2024, yearly)})
         target = INDICATORS["A09"].target(year(2026), plant(PV, goals=goals))
-        assert target is not None
-        assert target.value == pytest.approx(expected)
+        assert wanted(target).value == pytest.approx(expected)
     assert INDICATORS["A09"].target(year(2026), plant(PV)) is None
 
 
@@ -123,4 +131,4 @@ def test_pv_without_rated_power_is_named() -> None:
 
 def test_without_load_there_is_no_pv_share_of_the_peak() -> None:
     finding = INDICATORS["A11"].find(period(*JANUARY, day("2026-01-01", pv_energy=800)), plant(PV))
-    assert lacking(finding) == "no load in the quarter-hours of 2026-01-01..2026-02-01"
+    assert lacking(finding).startswith("no load in the quarter-hours of 2026-01-01..2026-02-01")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from wattgram.config.goals_table.goals_settings import GoalsConfig
+from wattgram.config.role_keys import EfficiencyPoint
 from wattgram.goals.indicators.supply import INDICATORS
 from wattgram.goals.terms.day import DeviceDay
+from wattgram.goals.terms.indicator import NoTarget
 
 from tests.support.goal_factory import (
     FIRST,
     FULL,
     GAS,
     MASS,
+    aimed,
     day,
     each,
     extra,
@@ -29,64 +34,73 @@ GRID = meter("incomer", "grid")
 INDUCTIVE = DeviceDay(reactive=300e3, reactive_beside=400e3, reactive_seconds=FULL)
 
 
-def test_the_power_factor_is_that_of_the_energies_of_the_period() -> None:
-    # 30 days of 400 kWh and 300 kvarh: 12 000 / sqrt(12 000^2 + 9000^2) = 12 000 / 15 000
-    finding = found(FACTOR.find(month(each(FIRST, 30, {"incomer": INDUCTIVE})), site(devices=[GRID])))
-    assert finding.value == pytest.approx(0.8)
-    assert finding.arithmetic == "12000 / sqrt(12000^2 + 9000^2) = 0.8"
-    assert [(operand.value, operand.unit) for operand in finding.inputs] == [(12000.0, "kWh"), (9000.0, "kvarh")]
-    assert FACTOR.better == "higher"
+CURVE = (EfficiencyPoint(0.5, 0.30), EfficiencyPoint(1.0, 0.40))
+SETS = [
+    GRID,
+    meter("engine", "chp", fuel_meter="gas", fuel_factor=2162.0),
+    meter("gas", "fuel", GAS),
+    meter("standby", "genset", fuel_meter="oil", fuel_factor=2668.0, efficiency=CURVE),
+    meter("oil", "fuel", MASS),
+    meter("steam", "genset", emission_factor=900.0, fuel_meter="coal", fuel_factor=2000.0),
+    meter("coal", "fuel", MASS),
+    meter("spare", "genset", fuel_meter="can", fuel_factor=2668.0),
+    meter("can", "fuel", MASS),
+]
 
 
-def test_incomers_are_added_and_a_silent_incomer_lowers_the_coverage() -> None:
-    # 400 + 800 kWh and 300 + 200 kvarh: 1200 / sqrt(1200^2 + 500^2) = 1200 / 1300
-    second = DeviceDay(reactive=200e3, reactive_beside=800e3, reactive_seconds=FULL)
-    devices = [GRID, meter("second", "grid")]
-    both = month(each(FIRST, 30, {"incomer": INDUCTIVE, "second": second}))
-    assert found(FACTOR.find(both, site(devices=devices))).value == pytest.approx(12 / 13)
-    alone = found(FACTOR.find(month(each(FIRST, 30, {"incomer": INDUCTIVE})), site(devices=devices)))
-    assert alone.coverage == 0.0
-
-
-def test_the_target_is_that_of_the_tariff() -> None:
-    target = FACTOR.target(month([]), site())
-    assert target is not None
-    assert (target.value, "(83) Shuidian Caizi No.215" in target.source) == (0.90, True)
-
-
-def test_the_efficiency_of_gensets_is_shown_beside_the_power_factor() -> None:
+def test_the_efficiency_of_sets_with_the_power_factor_beside_it() -> None:
     # engine: 400 kWh of 100 m3 x 38.931 / 3.6 kWh = 1081.417: 36.9885 %; diesel: 400 kWh of 100 kg at 2668 g/kg
-    # / 266.8 g/kWh = 10 kWh/kg: 40 %; the heat of the third's coal is unknown, the fourth burnt no fuel
-    devices = [
-        GRID,
-        meter("engine", "chp", fuel_meter="gas", fuel_factor=2162.0),
-        meter("gas", "fuel", GAS),
-        meter("standby", "genset", fuel_meter="oil", fuel_factor=2668.0),
-        meter("oil", "fuel", MASS),
-        meter("steam", "genset", emission_factor=900.0, fuel_meter="coal", fuel_factor=2000.0),
-        meter("coal", "fuel", MASS),
-        meter("spare", "genset", fuel_meter="can", fuel_factor=2668.0),
-        meter("can", "fuel", MASS),
-    ]
+    # / 266.8 g/kWh = 10 kWh/kg: 40 %; together 800 / 2081.417; the heat of the third's coal is unknown, the fourth
+    # burnt no fuel. Power factor: 400 / sqrt(400^2 + 300^2) = 0.8
     meters = {"incomer": INDUCTIVE, "gas": made(100), "oil": made(100), "coal": made(100), "can": made(0)}
     sets = dict.fromkeys(("engine", "standby", "steam", "spare"), used(400))
-    finding = FACTOR.find(month([day(FIRST, {**meters, **sets})]), site(devices=devices))
-    assert extra(finding, "efficiency of engine") == pytest.approx(36.9885, abs=5e-5)
-    assert extra(finding, "efficiency of standby") == pytest.approx(40.0)
-    assert len(found(finding).extras) == 2
+    finding = FACTOR.find(month([day(FIRST, {**meters, **sets})]), site(devices=SETS))
+    assert found(finding).value == pytest.approx(38.4354, abs=5e-5)
+    assert {operand.name: operand.value for operand in found(finding).extras} == pytest.approx(
+        {
+            "efficiency of engine": 36.9885,
+            "efficiency of standby": 40.0,
+            "power factor": 0.8,
+            "power factor by the tariff rule, at least": 0.9,
+        },
+        abs=5e-5,
+    )
 
 
-@pytest.mark.parametrize(
-    ("grid", "what"),
-    [
-        (None, "no reactive power of incomer in 2026-11"),
-        (DeviceDay(reactive_seconds=FULL), "no energy through incomer in 2026-11"),
-    ],
-)
-def test_a_missing_power_factor_is_reported(grid: DeviceDay | None, what: str) -> None:
+def test_the_target_is_the_curve_at_the_loads_that_occurred() -> None:
+    # the day book: 400 kWh needed 1100 kWh of heat by the curve
+    standby = replace(used(400), curve_energy=400e3, curve_heat=1100e3)
+    alone = [GRID, *SETS[3:5]]
+    days = month([day(FIRST, {"standby": standby, "oil": made(100)})])
+    assert aimed(FACTOR.target(days, site(devices=alone))).value == pytest.approx(400 / 11)
+    older = month([day(FIRST, {"standby": used(400), "oil": made(100)})])
+    assert isinstance(FACTOR.target(older, site(devices=alone)), NoTarget)
+
+
+def test_boilers_have_the_efficiency_of_the_heat_meters() -> None:
+    # 900 kWh of heat from 100 m3 x 10.8142 kWh: 83.224 %; with a CHP the heat may be that of the CHP
+    boiler = meter("boiler", "fuel", GAS, fuel="natural_gas")
+    days = month([day(FIRST, {"boiler": made(100), "heat": made(900e3)})])
+    assert found(FACTOR.find(days, site(devices=[boiler, meter("heat", "heat")]))).value == pytest.approx(
+        83.224, abs=1e-3
+    )
+    with_chp = [boiler, meter("heat", "heat"), meter("engine", "chp")]
+    assert missing(FACTOR.find(days, site(devices=with_chp))).add
+
+
+def test_without_fuel_the_power_factor_is_named() -> None:
+    # 400 + 800 kWh and 300 + 200 kvarh: 1200 / sqrt(1200^2 + 500^2) = 1200 / 1300
+    second = DeviceDay(reactive=200e3, reactive_beside=800e3, reactive_seconds=FULL)
+    both = month(each(FIRST, 30, {"incomer": INDUCTIVE, "second": second}))
+    finding = missing(FACTOR.find(both, site(devices=[GRID, meter("second", "grid")])))
+    assert finding.what.endswith("power factor 0.923")
+    assert "add fuel_meter" in finding.add
+
+
+@pytest.mark.parametrize("grid", [None, DeviceDay(reactive_seconds=FULL)])
+def test_a_missing_power_factor_is_not_shown(grid: DeviceDay | None) -> None:
     days = [day(FIRST, {"incomer": grid} if grid else {})]
-    assert missing(FACTOR.find(month(days), site(devices=[GRID]))).what == what
-    assert missing(FACTOR.find(month(days), site())).add == 'add a [[device]] with role = "grid"'
+    assert "power factor" not in missing(FACTOR.find(month(days), site(devices=[GRID]))).what
 
 
 def test_the_share_of_good_voltages_and_the_availability() -> None:
@@ -101,9 +115,8 @@ def test_the_share_of_good_voltages_and_the_availability() -> None:
     assert found(finding).coverage == 1.0
     assert extra(finding, "not observed") == pytest.approx(0.0)
     assert found(finding).inputs[-1].value == 400.0
-    target = VOLTAGE.target(month(days), site())
-    assert target is not None
-    assert (target.value, "GB/T 12325-2008" in target.source) == (100.0, True)
+    assert VOLTAGE.target(month(days), site()) is None  # the voltage is the grid's duty
+    assert "GB/T 12325-2008" in found(finding).note
 
 
 def test_a_meter_with_readings_for_half_of_the_time_has_a_coverage_of_half() -> None:

@@ -14,6 +14,7 @@ from wattgram.base.event_severity import SEVERITIES
 from wattgram.config import role_check, zone_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
+from wattgram.evidence import sealer
 from wattgram.site import configuration_watch, grid_watch, stored_state, unknown_load
 from wattgram.timekeeping import tick_order, wall_clock
 
@@ -43,6 +44,7 @@ def events() -> set[str]:
         *(tick_order.WAIT, tick_order.GO_ON),
         *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
         *(watchdog.STUCK, watchdog.RESUMED),
+        *(sealer.SEAL_FAILED, sealer.SEAL_RESUMED, sealer.LOG_ANEW),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

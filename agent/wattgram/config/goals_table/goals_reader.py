@@ -10,11 +10,14 @@ from wattgram.base.toml_table import Table, nearest
 
 from . import baseline_model, dates, manual_entries, products
 from .claims import claims
-from .goals_settings import Baseline, GoalsConfig, Milestone
+from .goals_settings import INDUSTRIES, VOLUNTARY_PATHS, Baseline, GoalsConfig, Milestone
 from .meters import GoalMeter
 
 BASED = ("A02", "A07", "A09", "A17", "B04", "B07", "B10", "B18")
 """Goals that are compared with the site's own value of an earlier year."""
+
+TOTAL = "A02"
+"""The goal about absolute tonnes, which can have a voluntary path."""
 
 DISTANCE = "A20"
 """The goal about the distance of all other goals from their paths. It has no target or milestones of its own."""
@@ -34,6 +37,11 @@ def read(table: Table, devices: Mapping[str, GoalMeter], directory: Path) -> Goa
         price=table.take("price", toml_table.number(0.0, 1e5), None),
         nominal_voltage=table.take("nominal_voltage", voltage, plain.nominal_voltage),
         zone_renewable=table.take("zone_renewable", toml_table.number(0.0, 1.0), None),
+        industry=table.take("industry", toml_table.choice(INDUSTRIES), plain.industry),
+        carbon_market=table.take("carbon_market", toml_table.choice(["national", "pilot"]), plain.carbon_market),
+        zero_carbon_park=table.take("zero_carbon_park", toml_table.flag, plain.zero_carbon_park),
+        ev_consumption=table.take("ev_consumption", toml_table.number(0.01, 10.0), None),
+        altitude=table.take("altitude", toml_table.number(-500.0, 6000.0), None),
         targets=_targets(table.table("target")),
         baselines=_baselines(table.table("baseline")),
         milestones=_milestones(table.tables("milestone")),
@@ -58,10 +66,21 @@ def _baselines(table: Table) -> dict[str, Baseline]:
         value = baseline.take("value", _value, toml_table.REQUIRED)
         year = baseline.take("year", _year, toml_table.REQUIRED)
         yearly = baseline.take("yearly", toml_table.number(-1.0, 1.0), None)
+        path = _path(baseline, goal)
         baseline.done()
         if value is not None and year is not None:
-            found[goal] = Baseline(value, year, yearly)
+            found[goal] = Baseline(value, year, yearly, path)
     return found
+
+
+def _path(table: Table, goal: str) -> str:
+    """Read the voluntary path of a baseline; "" for none or for a mistake."""
+    path = table.take("path", toml_table.choice(list(VOLUNTARY_PATHS)), "") or ""
+    if "path" in table.data and goal != TOTAL:
+        table.mistake("path", f"found with goal {goal}; allowed: with {TOTAL}, a path of absolute tonnes")
+    elif "path" in table.data and "yearly" in table.data:
+        table.mistake("path", "found with yearly; allowed: one of them")
+    return path
 
 
 def _goals(table: Table, allowed: Sequence[str], what: str) -> Iterator[str]:

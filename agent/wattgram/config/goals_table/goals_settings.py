@@ -6,15 +6,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class VoluntaryPath:
+    """A path that a site may choose: yearly reduction as a share of the base year, linear; its source and version."""
+
+    rate: float
+    source: str
+
+
+VOLUNTARY_PATHS: Mapping[str, VoluntaryPath] = MappingProxyType(
+    {
+        "sbti-v1": VoluntaryPath(
+            0.042,
+            "voluntary: -4.2 % of the base year, each year, by SBTi Corporate Net-Zero Standard V1 (1.5 degC, read in "
+            "secondary texts); superseded by V2.0 in June 2026",
+        )
+    }
+)
+"""Paths by their name in the configuration. None is preset."""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Value of a base year. yearly: wanted change per year, -0.029 is -2.9 %; None for the default pace."""
+    """Value of a base year. yearly: the site's wanted change per year, -0.029 is -2.9 %; None for none.
+
+    path: a key of VOLUNTARY_PATHS instead of `yearly`, "" for none.
+    """
 
     value: float
     year: int
     yearly: float | None = None
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +76,7 @@ class ProductSettings:
     goal: the claim it belongs to (A07, A16, A17, A18, A19, B18 ...). process: class of the limit standard, such as
     "eaf_70" or "clinker", "" for none. energy: sub-meters of its electricity. fuel: devices of role fuel. recovered:
     meters of recovered energy. output: device of role production, "" if tonnes are entered by hand (`tonnes:NAME`).
-    unit_mass: mass of one counted unit, kg.
+    unit_mass: mass of one counted unit, kg. steel: a key of STEEL_GRADES, "" if not stated.
     """
 
     name: str
@@ -62,6 +87,7 @@ class ProductSettings:
     recovered: tuple[str, ...] = ()
     output: str = ""
     unit_mass: float = 1.0
+    steel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +117,21 @@ class BaselineSettings:
     temperatures: Path | None = None
 
 
+INDUSTRIES = ("steel", "cement", "aluminium", "polysilicon", "other")
+"""Industries of a site; the first four have a renewable consumption weight in Chongqing (METHOD 0.8)."""
+
+WEIGHTED_INDUSTRIES = INDUSTRIES[:-1]
+
+
 @dataclass(frozen=True, slots=True)
 class GoalsConfig:
     """The site's settings of the goals; all are optional.
 
     since: first local day that counts. district: "main" or "other" (self-consumption rule of Chongqing). price: CNY/t.
     nominal_voltage: V between phases. targets: by claim, in the indicator's unit. zone_renewable: renewable share of
-    the grid's power, which replaces the value of the shipped table.
+    the grid's power, which replaces the value of the shipped table. industry: a key of INDUSTRIES, "" if not declared.
+    carbon_market: "national" or "pilot", "" for that of the zone. zero_carbon_park: whether the site declares itself a
+    zero-carbon park. ev_consumption: kWh/km of the charged vehicles, at the charger. altitude: of the plant, m.
     """
 
     since: date | None = None
@@ -105,6 +139,11 @@ class GoalsConfig:
     price: float | None = None
     nominal_voltage: float = 380.0
     zone_renewable: float | None = None
+    industry: str = ""
+    carbon_market: str = ""
+    zero_carbon_park: bool = False
+    ev_consumption: float | None = None
+    altitude: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     milestones: Mapping[str, tuple[Milestone, ...]] = field(default_factory=dict)

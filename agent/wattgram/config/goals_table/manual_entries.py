@@ -15,6 +15,7 @@ from wattgram.base.toml_table import Table, nearest
 from wattgram.base.untrusted import number
 
 from . import dates
+from .correction_entries import CORRECTION_OF, CORRECTION_PROCESSES
 from .goals_settings import ManualEntry, ProductSettings
 from .meters import GoalMeter
 from .products import PIECES_CLAIM
@@ -45,7 +46,7 @@ class EntryKind:
     unit: str
     most: float
     says: str
-    of: Literal["", "product", "meter"] = ""
+    of: Literal["", "product", "meter", "process"] = ""
 
 
 ENTRY_KINDS: Mapping[str, EntryKind] = {
@@ -55,18 +56,33 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
     ),
     "captured_stored": EntryKind("tCO2", 1e9, "CO2 captured and stored, by certificate"),
     "heat": EntryKind("GJ", 1e9, "heat and steam bought"),
+    "heat_sold": EntryKind("GJ", 1e9, "heat and steam sold"),
+    "km_driven": EntryKind("km", 1e9, "distance of the vehicles that the chargers of the site charge"),
+    "green_finance": EntryKind("CNY", 1e12, "certified green finance received"),
     "rnd_share": EntryKind("%", 100.0, "research and development, share of revenue"),
     "trained_staff": EntryKind("persons", 1e6, "people trained in energy matters"),
     "palm_oil_certified": EntryKind("%", 100.0, "share of the palm oil that is certified"),
     "tonnes": EntryKind("t", 1e9, "mass of a product without a counter", "product"),
     "pieces": EntryKind("pieces", 1e9, "pieces of a product without a counter", "product"),
+    **{
+        word: EntryKind(
+            "%", 100.0, f"{CORRECTION_OF[word]}, for the correction of the limits of {', '.join(processes)}", "process"
+        )
+        for word, processes in CORRECTION_PROCESSES.items()
+    },
     "fuel_heat": EntryKind("kWh", 1e6, "heat per unit of the fuel meter, by net calorific value", "meter"),
 }
 
-NAME_OF = {"product": "the name of a [[goals.product]] without output", "meter": "the name of a device with role fuel"}
+NAME_OF = {
+    "product": "the name of a [[goals.product]] without output",
+    "meter": "the name of a device with role fuel",
+    "process": "the name of a [[goals.product]] with this process",
+}
 """Description of the name after the colon."""
 
-ENTRY_WORDS = tuple(f"{what}:{kind.of.upper()}" if kind.of else what for what, kind in ENTRY_KINDS.items())
+NAMED = {"product": "PRODUCT", "meter": "METER", "process": "PRODUCT"}
+
+ENTRY_WORDS = tuple(f"{what}:{NAMED[kind.of]}" if kind.of else what for what, kind in ENTRY_KINDS.items())
 
 
 def read(
@@ -144,6 +160,8 @@ def _what(products: Sequence[ProductSettings], devices: Mapping[str, GoalMeter])
     def fits(word: str, name: str) -> bool:
         if ENTRY_KINDS[word].of == "meter":
             return name in devices and devices[name].role == "fuel"
+        if ENTRY_KINDS[word].of == "process":
+            return name in made and made[name].process in CORRECTION_PROCESSES[word]
         return name in made and not made[name].output and word == _counted(made[name])
 
     def parser(value: object) -> str:

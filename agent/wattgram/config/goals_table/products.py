@@ -8,6 +8,7 @@ from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table
 
 from . import meters
+from .correction_entries import STEEL_GRADES
 from .goals_settings import BuildingSettings, ProductSettings
 from .meters import GoalMeter
 from .standard_limits import limits
@@ -80,6 +81,7 @@ def _product(table: Table, devices: Mapping[str, GoalMeter]) -> ProductSettings:
         recovered=table.take("recovered", meters.several(devices, meters.RECOVERING_ROLES), ()) or (),
         output=output,
         unit_mass=mass or 1.0,
+        steel=table.take("steel", toml_table.choice(list(STEEL_GRADES)), "") or "",
     )
     for name_in_both in sorted(set(made.energy) & set(made.recovered)):
         table.mistake("recovered", f"found {name_in_both!r}, which is in energy, too; allowed: a device in one of them")

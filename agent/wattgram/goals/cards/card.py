@@ -86,6 +86,7 @@ def _numbers(card: GoalOutcome, words: CardTexts) -> str:
     target = card.target.value if card.target else None
     total = card.path != target
     facts = (
+        (words.uncertainty, "" if card.uncertainty is None else f"±{NARROW}{_amount(card, card.uncertainty)}"),
         (words.target, target_of(card)),
         (words.path, _amount(card, card.path) if total else ""),
         (words.projection, _amount(card, card.projection) if card.projection != card.value else ""),
@@ -102,6 +103,8 @@ def _notes(card: GoalOutcome, words: CardTexts) -> str:
     facts: list[tuple[str, str]] = []
     if isinstance(found, MissingValue):
         facts += [(words.missing, found.what), (words.add, found.add)]
+    elif card.add:
+        facts.append((words.add, card.add))
     if isinstance(found, IndicatorValue):
         facts += [(words.entry, found.entry), (words.note, found.note)]
     facts.append((words.formula, claim.formula))

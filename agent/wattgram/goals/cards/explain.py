@@ -86,6 +86,8 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     if isinstance(found, MissingValue):
         yield "missing", found.what
         yield "what to do", found.add
+    elif card.add:
+        yield "what to do", card.add
     if card.uncertainty is not None:
         yield "uncertainty", f"± {amount(card.uncertainty, claim.unit, digits)} (k = 2), of meters and factors"
     if card.target is not None:

@@ -138,7 +138,7 @@ def document(card: GoalOutcome) -> dict[str, object]:
         "entry": found.entry if found else "",
         "note": found.note if found else "",
         "missing": missing.what,
-        "add": missing.add,
+        "add": missing.add or card.add,
         "corrections": card.corrections,
     }
 
@@ -147,7 +147,7 @@ def missing_text(card: GoalOutcome) -> str:
     """Return the missing input of a claim and the remedy; "" if nothing is missing."""
     if isinstance(card.finding, MissingValue):
         return "; ".join(part for part in (card.finding.what, card.finding.add) if part)
-    return card.why if card.state == "not enough data" else ""
+    return "; ".join(part for part in (card.why, card.add) if part) if card.state == "not enough data" else ""
 
 
 def extras(card: GoalOutcome) -> list[str]:

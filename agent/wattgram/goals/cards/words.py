@@ -25,6 +25,7 @@ class CardTexts:
     article: str
     indicator: str
     value: str
+    uncertainty: str
     target: str
     why: str
     path: str
@@ -83,6 +84,7 @@ ENGLISH = CardTexts(
     article="Article {letter}",
     indicator="indicator",
     value="value",
+    uncertainty="uncertainty (k = 2)",
     target="target",
     why="why",
     path="path at the present time",
@@ -117,9 +119,10 @@ ENGLISH = CardTexts(
         "Off track: the coverage is 90 % or more, and the value is worse than its path by more than 2 % in two "
         "consecutive evaluations.",
         "Not enough data: the coverage is below 90 %, less than 10 % of the period has elapsed, an input is missing, "
-        "an entry has expired, or the goal has no target.",
+        "or an entry has expired.",
         "Manual entry: a number that a person entered, with name, date and document.",
-        "Context only: the claim contains nothing measurable, or its number has no target.",
+        "Context only: the claim contains nothing measurable, makes no sense in the zone, or its number has no target. "
+        "A light needs merit of the site, against a target that somebody set for such a site.",
         "Path: the value expected at the present time. For a total: target x elapsed time / length of the period. For "
         "a ratio: the target. A ratio is a ratio of sums over the period, not a mean of ratios.",
         "METHOD and METHOD-SITE: sections of docs/method.md, in the source of this program.",

@@ -18,8 +18,8 @@ FIRST_YEAR = -0.10
 def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """Return IDLE = P_night,min / P_mean, %, and as secondary value LF = P_mean / P_max,15 (METHOD 6.3, B07).
 
-    P_night,min: lowest quarter-hour between 0:00 and 5:00 in the period. P_mean: energy of the load / time with a
-    balance.
+    P_night,min: lowest quarter-hour between 0:00 and 5:00 in the period. P_mean: energy / time of the load. This time
+    is shorter than the covered time, which also counts instants at which only some flows are known.
     """
     nights = [day.quarters for day in stretch.days if day.quarters.night_count > 0]
     if not nights:
@@ -29,8 +29,9 @@ def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
     energy = stretch.sum("load_energy")
     if energy is None:
         raise MissingInput(f"no load data in {stretch.name}", 'add a [[device]] with role = "grid"')
-    hours = fsum(day.covered for day in stretch.days) / 3600.0
-    mean = quotient(energy, hours, f"no balance in {stretch.name}") / 1000.0
+    parts = [stretch.sum(f"mean_load.{term}") for term in ("part", "whole")]
+    energy, hours = (term or 0.0 for term in parts)
+    mean = quotient(energy, hours, f"no time with a load in {stretch.name}") / 1000.0
     lowest = min(quarters.night for quarters in nights) / 1000.0
     value = 100.0 * quotient(lowest, mean, f"no load in {stretch.name}")
     peak = max(day.quarters.peak for day in stretch.days if day.quarters.count > 0 or day.quarters.night_count > 0)
@@ -40,7 +41,7 @@ def idle(stretch: Stretch, facility: Facility) -> IndicatorValue:
         (
             Input("lowest load at night", lowest, "kW", f"quarter-hours from 0:00 to 5:00, {days_text(len(nights))}"),
             Input("energy of the load", energy / 1000.0, "kWh", f"windows, {days_text(len(stretch.days))}"),
-            Input("time with a balance", hours, "h", f"windows, {days_text(len(stretch.days))}"),
+            Input("time with a load", hours, "h", f"windows, {days_text(len(stretch.days))}"),
         ),
         f"{shown(lowest)} kW / ({shown(energy / 1000.0)} kWh / {shown(hours)} h) x 100 = {shown(value)} %",
         (
@@ -60,9 +61,10 @@ def idle_target(stretch: Stretch, facility: Facility) -> Target | None:
         return Target(
             base.value * (1.0 + base.yearly) ** years,
             f"[goals.baseline.B07] of {base.year}, {100.0 * base.yearly:+.3g} % a year; site choice",
+            own=True,
         )
     wanted = base.value * (1.0 + FIRST_YEAR if years else 1.0)
-    return Target(wanted, f"[goals.baseline.B07] of {base.year}, -10 % in the first year; site choice")
+    return Target(wanted, f"[goals.baseline.B07] of {base.year}, -10 % in the first year; site choice", own=True)
 
 
 INDICATORS: dict[str, Indicator] = {"B07": Indicator(idle, "lower", idle_target)}

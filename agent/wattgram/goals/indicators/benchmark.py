@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from wattgram.config.goals_table.goals_settings import ProductSettings
 from wattgram.config.goals_table.standard_limits import Limit
-from wattgram.goals.quantities.limit_grade import MEASURES, class_text, limit_of
+from wattgram.goals.quantities.limit_corrections import corrected, limit_of
+from wattgram.goals.quantities.limit_grade import MEASURES, reached_class
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
@@ -16,22 +17,21 @@ COMPARED_CLAIMS = ("A25", "A16", "A18")
 
 @as_finding
 def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return gap = (e - e1) / |e1| of the first product with a limit, %; e1 is class 1 (METHOD 6.2, A25).
+    """Return gap = (e - e1) / |e1| of the first product with a limit, %; e1 is class 1, corrected (METHOD 6.2, A25).
 
     The denominator is the magnitude, because the limits of a converter are negative.
     """
     (product, limit), *others = _compared(facility)
     measured = MEASURES[limit.unit](product, stretch, facility)
+    limit, _ = corrected(product, limit, stretch, facility)
     value = _gap(measured.value, limit)
     benchmark = Input(f"class 1 of {limit.process}", limit.class1, limit.unit, limit.standard)
     extras = []
-    for compared, its_limit in others:
+    for compared, plain in others:
         try:
-            extras.append(
-                SecondaryValue(
-                    compared.name, _gap(MEASURES[its_limit.unit](compared, stretch, facility).value, its_limit), "%"
-                )
-            )
+            its_limit, _ = corrected(compared, plain, stretch, facility)
+            energy = MEASURES[its_limit.unit](compared, stretch, facility).value
+            extras.append(SecondaryValue(compared.name, _gap(energy, its_limit), "%"))
         except MissingInput:
             continue  # a secondary value may be missing
     return IndicatorValue(
@@ -42,7 +42,7 @@ def gap(stretch: Stretch, facility: Facility) -> IndicatorValue:
         tuple(extras),
         measured.coverage,
         measured.entry,
-        class_text(product, limit.unit, measured.value),
+        reached_class(product, limit.unit, measured.value, stretch, facility).text,
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from wattgram.goals.quantities.specific_energy import metered_energy
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 
-DESIGN = 0.8
-"""Target as a share of the 2016 design level of public buildings (GB 55015-2021: -20 %)."""
+from .target_sources import rule, why_none
 
 
 @as_finding
@@ -47,15 +46,21 @@ def intensity(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-def design(_stretch: Stretch, facility: Facility) -> Target | None:
-    """Return 0.8 x the design values, weighted by area; None if a building has no design value."""
+def design(stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return 0.8 x the design values, weighted by area; none outside of the standard's country."""
     buildings = facility.goals.buildings
     area = sum(building.area for building in buildings)
     designs = [building.design * building.area for building in buildings if building.design is not None]
     if not designs or len(designs) < len(buildings) or not area > 0.0:
-        return None
+        return NoTarget("a building has no design value", "add design to each [[goals.building]], kWh/(m2 a)")
+    standard = rule("building_design", stretch, facility)
+    if standard is None:
+        return NoTarget(why_none("building_design", stretch, facility), "set [goals.target] B06 in kWh/(m2 a)")
     level = sum(designs) / area
-    return Target(DESIGN * level, f"0.8 x the 2016 design level of {shown(level)} kWh/(m2 a); GB 55015-2021")
+    return Target(
+        standard.value * level,
+        f"{standard.value:g} x the 2016 design level of {shown(level)} kWh/(m2 a); {standard.cited}",
+    )
 
 
 INDICATORS: dict[str, Indicator] = {"B06": Indicator(intensity, "lower", design, total=True)}

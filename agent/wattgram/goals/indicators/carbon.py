@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from wattgram.config.goals_table.goals_settings import Baseline
+from math import isfinite
+
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
-from wattgram.goals.terms.yearly_path import CARBON, fallen, falling, year_of
+from wattgram.goals.terms.yearly_path import falling, year_of
 
+from .certified import certified
 from .entered import amount, amount_if_any
-from .inventory import inventory
+from .inventory import inventory, with_sales
 from .stored import summed
-from .target_sources import ENTRY_LINE, ENTRY_LINE_SOURCE, NATIONAL_LINE
+from .target_sources import rule
 from .years import is_over, part_of_year
 
 ENOUGH = 0.9
@@ -44,18 +46,35 @@ def net(stretch: Stretch, facility: Facility) -> IndicatorValue:
         value,
         (*whole.inputs, *stored.inputs),
         f"{whole.arithmetic} - {shown(stored.value)} = {shown(value)} t",
+        _by_market(stretch, facility),
         coverage=whole.coverage,
         note=unproven,
     )
 
 
-def net_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """Return -3.9 %/a from the site's baseline, else from the total of the last year if it is full; t/a (goals A02)."""
-    if (target := falling("A02", stretch, facility, CARBON)) is not None:
+def _by_market(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
+    """Return scope 2 by the market, t, with the certificates of the year (METHOD 4.8); none if it is unknown.
+
+    The windows hold it with the certificates by the hour. A yearly certificate replaces a kWh of the residual mix.
+    """
+    market, imported = stretch.sum("scope2_market"), stretch.sum("grid_import_energy")
+    if market is None or imported is None or not isfinite(market):
+        return ()
+    bought = certified(stretch, facility, imported / 1e3, renewable=False)
+    if not bought.yearly:
+        return (SecondaryValue("scope 2, market-based", market / 1e6, "tCO2"),)
+    if not isfinite(facility.residual):
+        return ()
+    saved = (bought.yearly * facility.residual - bought.yearly_carbon) / 1e6
+    return (SecondaryValue("scope 2, market-based, with certificates by the year", market / 1e6 - saved, "tCO2"),)
+
+
+def net_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the target by the site's baseline and path, t/a; a voluntary path is offered, never preset (goals A02)."""
+    target = falling("A02", stretch, facility)
+    if isinstance(target, Target):
         return target
-    year = year_of(stretch, facility)
-    last = _full(year - 1, facility)
-    return None if last is None else fallen(Baseline(last.value, year - 1), "net CO2", year, CARBON)
+    return NoTarget(target.why, f'{target.add}; or path = "sbti-v1" in [goals.baseline.A02], which is voluntary')
 
 
 def _full(year: int, facility: Facility) -> IndicatorValue | None:
@@ -68,31 +87,48 @@ def _full(year: int, facility: Facility) -> IndicatorValue | None:
 
 
 @as_finding
-def gross(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return C_ets = fuel + process + E_imp x EF + heat x EF_heat, t, and its projection (goals A14)."""
-    whole = inventory(stretch, facility)
-    at_end = quotient(whole.total, stretch.elapsed_share, f"no time of {stretch.name} has elapsed")
-    line = ENTRY_LINE * part_of_year(stretch, facility)
-    share = quotient(at_end, line, f"{stretch.name} has no length")
-    projection = f"projected: {100.0 * share:.0f} % of the entry line"
-    alert = (
-        f"{projection}; above the entry line"
-        if share >= 1.0
-        else f"{projection}; alert from {100.0 * ALERT:.0f} %"
-        if share >= ALERT
-        else ""
-    )
+def works(stretch: Stretch, facility: Facility) -> IndicatorValue:
+    """Return C_works = fuel + process + E_imp x EF + heat x EF_heat - sold power and heat, t (goals A14; GB/T 32150).
+
+    Secondary values: direct emissions alone, which the national scheme counts, projections, and the zone's entry lines.
+    """
+    whole = with_sales(inventory(stretch, facility), stretch, facility)
+    rate = quotient(1.0, stretch.elapsed_share, f"no time of {stretch.name} has elapsed")
+    at_end, direct = rate * whole.works, rate * whole.direct
+    lines = [
+        (name, line, projected)
+        for name, key, projected in (("pilot", "pilot_line", at_end), ("national", "national_line", direct))
+        if (line := rule(key, stretch, facility)) is not None
+    ]
+    part = part_of_year(stretch, facility)
+    shares = [
+        (name, quotient(projected, line.value * part, f"{stretch.name} has no length"), line)
+        for name, line, projected in lines
+    ]
+    crossed = [f"above the {name} entry line" for name, ratio, _ in shares if ratio >= 1.0]
     return IndicatorValue(
-        whole.total,
+        whole.works,
         whole.inputs,
-        f"{whole.arithmetic} = {shown(whole.total)} t",
+        f"{whole.works_arithmetic} = {shown(whole.works)} t",
         (
             SecondaryValue("projection at the end of the period", at_end, "tCO2e"),
-            SecondaryValue("national entry line", NATIONAL_LINE, "tCO2e/a"),
+            SecondaryValue("direct emissions", whole.direct, "tCO2e"),
+            SecondaryValue("projection of the direct emissions", direct, "tCO2e"),
+            *(SecondaryValue(f"{name} entry line ({line.cited})", line.value, line.unit) for name, line, _ in lines),
         ),
         whole.coverage,
-        note=alert,
+        note="; ".join(
+            f"projected: {100.0 * ratio:.0f} % of the {name} entry line{_alert(ratio)}" for name, ratio, _ in shares
+        ),
+        alert="; ".join(crossed),
     )
+
+
+def _alert(ratio: float) -> str:
+    """Return the remark on a projection of this share of an entry line."""
+    if ratio >= 1.0:
+        return ", above it"
+    return f", alert from {100.0 * ALERT:.0f} %" if ratio >= ALERT else ""
 
 
 @as_finding
@@ -166,11 +202,11 @@ def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
-def peak_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """Return the highest full year before the last one; None with fewer than three full years (goals B16)."""
+def peak_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the highest full year before the last one; none with fewer than three full years (goals B16)."""
     years = full_years(stretch, facility)
     if len(years) < FULL_YEARS:
-        return None
+        return NoTarget("fewer than three full years", "wait for more full years")
     before = {year: emission.value for year, emission in years.items() if year != max(years)}
     year = max(before, key=lambda candidate: before[candidate])
     return Target(before[year], f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)")
@@ -178,7 +214,7 @@ def peak_target(stretch: Stretch, facility: Facility) -> Target | None:
 
 INDICATORS = {
     "A02": Indicator(net, "lower", net_target, total=True),
-    "A14": Indicator(gross, "lower", lambda _stretch, _facility: Target(ENTRY_LINE, ENTRY_LINE_SOURCE), total=True),
+    "A14": Indicator(works, "lower", total=True),
     "B12": Indicator(capture_share),
     "B16": Indicator(after_peak, "lower", peak_target),
 }

@@ -87,6 +87,11 @@ def heat_carbon(stretch: Stretch, facility: Facility) -> tuple[Input, ...]:
     return tuple(found)
 
 
+def group_of(fuel: Input, facility: Facility) -> str:
+    """Return the group of the meter or CHP of an input of `heat_carbon`; "" for none."""
+    return next((device.group for device in facility.devices if fuel.name.endswith(f" of {device.name}")), "")
+
+
 def _boilers(stretch: Stretch, facility: Facility) -> Iterator[tuple[str, float, FuelWorth]]:
     """Yield fuel meters without genset or CHP, such as a boiler's: name, counted units, properties of a unit."""
     day = local(min(stretch.end, stretch.as_of) - 1, facility)

@@ -24,7 +24,10 @@ FUEL = "fuel_emission"
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """CO2 of each part, t. inputs: of all parts, with the manual entries."""
+    """CO2 of each part, t. inputs: of all parts, with the manual entries.
+
+    sold: CO2 of sold power and heat, which GB/T 32150 subtracts.
+    """
 
     fuel: float
     imported: float
@@ -32,16 +35,27 @@ class Inventory:
     process: float
     inputs: tuple[Input, ...]
     coverage: float
+    sold: float = 0.0
 
     @property
     def direct(self) -> float:
-        """C_national = fuel + process: direct emissions of the site (goals B14)."""
+        """C_direct = fuel + process: direct emissions of the site, which the national scheme counts (goals A14)."""
         return fsum((self.fuel, self.process))
 
     @property
     def total(self) -> float:
-        """C_ets = fuel + process + import x EF + heat x EF_heat (goals A14)."""
+        """C = fuel + process + import x EF + heat x EF_heat; sold power is not subtracted (goals A02)."""
         return fsum((self.fuel, self.process, self.imported, self.heat))
+
+    @property
+    def works(self) -> float:
+        """C_works = total - sold power and heat, by GB/T 32150 in its edition of 2015 (goals A14)."""
+        return self.total - self.sold
+
+    @property
+    def works_arithmetic(self) -> str:
+        """Terms of `works`, t."""
+        return f"{self.arithmetic} - {shown(self.sold)}"
 
     @property
     def arithmetic(self) -> str:
@@ -57,7 +71,7 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     for_heat = fuels.heat_carbon(stretch, facility)
     sums = summed(_with_fuel_emission(stretch), FUEL, "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
-    factor = Input("factor of bought heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
+    factor = Input("factor of heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
     return Inventory(
         fuel=fsum((sums.tonnes(FUEL), *(operand.value for operand in for_heat))),
         imported=sums.tonnes("scope2_location"),
@@ -71,6 +85,32 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
         ),
         coverage=sums.coverage,
     )
+
+
+def with_sales(whole: Inventory, stretch: Stretch, facility: Facility) -> Inventory:
+    """Return an inventory with the CO2 of sold power and heat: export x factor of the import, entry "heat_sold".
+
+    MissingInput: power was exported, and no factor is known.
+    """
+    exported = (stretch.sum("grid_export_energy") or 0.0) / 1e3
+    heat = amount_if_any("heat_sold", stretch, facility)
+    inputs: list[Input] = []
+    sold = heat.value * HEAT_FACTOR
+    if exported > 0.0:
+        imported = (stretch.sum("grid_import_energy") or 0.0) / 1e3
+        if imported > 0.0:
+            factor = Input("factor of the import", 1e6 * whole.imported / imported, "g/kWh", "scope 2 / import")
+        elif facility.average is not None:
+            factor = Input("factor of the zone", facility.average.value, "g/kWh", facility.average.source)
+        else:
+            raise MissingInput(
+                f"no factor of the exported power in {stretch.name}", "add [grid] factor_g_per_kwh or a [[grid.source]]"
+            )
+        sold += exported * factor.value / 1e6
+        inputs += [Input("export", exported, "kWh", "windows"), factor]
+    if heat.inputs:
+        inputs += [*heat.inputs, Input("factor of heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")]
+    return replace(whole, sold=sold, inputs=(*whole.inputs, *inputs))
 
 
 def inventory(stretch: Stretch, facility: Facility) -> Inventory:

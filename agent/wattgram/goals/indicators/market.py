@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from wattgram.config.goals_table.dated_rules import rule_of
 from wattgram.config.goals_table.goals_settings import ManualEntry
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, Target
 from wattgram.goals.terms.missing import as_finding, entry_source, quotient, shown
 
-from .entered import latest
-from .inventory import Inventory, inventory
-from .stored import summed
-from .target_sources import (
-    CCER_PRICE,
-    ENTRY_LINE,
-    ENTRY_LINE_SOURCE,
-    NATIONAL_LINE,
-    NATIONAL_LINE_SOURCE,
-    NATIONAL_PRICE,
-    PILOT_PRICE,
-    PRICE_SOURCE,
-)
+from .entered import amount_if_any, latest
+from .inventory import Inventory, inventory, with_sales
+from .saving import saved_carbon
+from .target_sources import last_day, price, rule
 from .years import part_of_year
 
-
-def price(facility: Facility, default: float) -> Input:
-    """Return the price of CO2, CNY/t: the site's own, else the mean of 2025."""
-    if facility.goals.price is not None:
-        return Input("price", facility.goals.price, "CNY/t", "[goals] price")
-    return Input("price", default, "CNY/t", PRICE_SOURCE)
+OUTSIDE = "the claim is about China's carbon markets; zone {zone} has none of them"
+"""Sentence of these claims outside of mainland China."""
 
 
-def projected(stretch: Stretch, gross: Inventory) -> float:
-    """Return C_ets at the end of the period at the mean rate so far, t: C / elapsed share (METHOD 6.1)."""
-    return quotient(gross.total, stretch.elapsed_share, f"no time of {stretch.name} has elapsed")
+def scheme(stretch: Stretch, facility: Facility) -> str:
+    """Return the carbon market of the site, "pilot" or "national": the site's setting, else the zone's pilot if any."""
+    if facility.goals.carbon_market:
+        return facility.goals.carbon_market
+    return "pilot" if rule_of("pilot_line", facility.grid_zone, last_day(stretch, facility)) else "national"
+
+
+def ledger(stretch: Stretch, facility: Facility) -> Inventory:
+    """Return the emissions that the site's carbon market counts (GB/T 32150), as `works` of the inventory.
+
+    Pilot: direct and indirect, sold power and heat subtracted. National: direct ones alone.
+    """
+    whole = with_sales(inventory(stretch, facility), stretch, facility)
+    if scheme(stretch, facility) == "pilot":
+        return whole
+    return replace(whole, imported=0.0, heat=0.0, sold=0.0)
+
+
+def projected(stretch: Stretch, counted: Inventory) -> float:
+    """Return the emissions at the end of the period at the mean rate so far, t: C / elapsed share (METHOD 6.1)."""
+    return quotient(1.0, stretch.elapsed_share, f"no time of {stretch.name} has elapsed") * counted.works
 
 
 def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, ManualEntry]:
@@ -46,103 +54,112 @@ def allowance(stretch: Stretch, facility: Facility) -> tuple[float, Input, Manua
 
 @as_finding
 def position(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return pos = allowance - C_ets,projected, t (goals B08)."""
+    """Return pos = allowance - C_projected, t; C by the ledger of the site's carbon market (goals B08)."""
     allowed, source, entry = allowance(stretch, facility)
-    gross = inventory(stretch, facility)
-    at_end = projected(stretch, gross)
+    counted = ledger(stretch, facility)
+    at_end = projected(stretch, counted)
     value = allowed - at_end
     return IndicatorValue(
         value,
-        (source, *gross.inputs, Input("elapsed share of the period", stretch.elapsed_share, "1", "calendar")),
-        f"{shown(allowed)} - ({gross.arithmetic}) / {shown(stretch.elapsed_share)} = {shown(value)} t",
+        (source, *counted.inputs, Input("elapsed share of the period", stretch.elapsed_share, "1", "calendar")),
+        f"{shown(allowed)} - ({counted.works_arithmetic}) / {shown(stretch.elapsed_share)} = {shown(value)} t",
         (
-            SecondaryValue("emitted so far", gross.total, "tCO2e"),
+            SecondaryValue("emitted so far", counted.works, "tCO2e"),
             SecondaryValue("projected", at_end, "tCO2e"),
-            SecondaryValue("entry line", ENTRY_LINE, "tCO2e/a"),
         ),
-        gross.coverage,
+        counted.coverage,
         entry_source(entry),
+        f"ledger of the {scheme(stretch, facility)} scheme",
     )
 
 
 @as_finding
 def ledgers(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return C_national = fuel + process and C_pilot = C_national + E_imp x EF + heat x EF_heat, t (goals B14)."""
-    gross = inventory(stretch, facility)
+    """Return C_national = fuel + process, t, and beside it C_pilot, with import and heat, less sales (goals B14)."""
+    whole = with_sales(inventory(stretch, facility), stretch, facility)
+    lines = [
+        SecondaryValue(f"{name} entry line", line.value, line.unit)
+        for name, key in (("national", "national_line"), ("pilot", "pilot_line"))
+        if (line := rule(key, stretch, facility)) is not None
+    ]
     return IndicatorValue(
-        gross.direct,
-        gross.inputs,
-        f"{shown(gross.fuel)} + {shown(gross.process)} = {shown(gross.direct)} t",
-        (
-            SecondaryValue("pilot ledger", gross.total, "tCO2e"),
-            SecondaryValue("entry line of Chongqing", ENTRY_LINE, "tCO2e/a"),
-        ),
-        gross.coverage,
+        whole.direct,
+        whole.inputs,
+        f"{shown(whole.fuel)} + {shown(whole.process)} = {shown(whole.direct)} t",
+        (SecondaryValue("direct and indirect, the ledger of a pilot", whole.works, "tCO2e"), *lines),
+        whole.coverage,
     )
 
 
 @as_finding
 def cost(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return cost = max(0, C - allowance) x price, CNY (goals B15). C: C_ets projected to the end of the period.
+    """Return cost = max(0, C - allowance) x price, CNY (goals B15). C: the ledger projected to the end of the period.
 
-    Price: [goals] price, else the mean of the pilots, because C_ets is the ledger of a pilot. Secondary value: the cost
-    at the national mean.
+    Price: [goals] price, else the mean of the site's carbon market in the year.
     """
     allowed, source, entry = allowance(stretch, facility)
-    gross = inventory(stretch, facility)
-    at_end, per_tonne = projected(stretch, gross), price(facility, PILOT_PRICE)
+    counted = ledger(stretch, facility)
+    market = scheme(stretch, facility)
+    at_end, per_tonne = projected(stretch, counted), price(stretch, facility, f"{market}_price")
     deficit = max(0.0, at_end - allowed)
     value = deficit * per_tonne.value
     return IndicatorValue(
         value,
         (
             source,
-            *gross.inputs,
+            *counted.inputs,
             Input("elapsed share of the period", stretch.elapsed_share, "1", "calendar"),
             per_tonne,
         ),
-        f"max(0, ({gross.arithmetic}) / {shown(stretch.elapsed_share)} - {shown(allowed)}) x {shown(per_tonne.value)}"
-        f" = {shown(value)} CNY",
-        (
-            SecondaryValue("deficit", deficit, "tCO2e"),
-            SecondaryValue(f"at {NATIONAL_PRICE} CNY/t, national mean of 2025", deficit * NATIONAL_PRICE, "CNY"),
-        ),
-        gross.coverage,
+        f"max(0, ({counted.works_arithmetic}) / {shown(stretch.elapsed_share)} - {shown(allowed)})"
+        f" x {shown(per_tonne.value)} = {shown(value)} CNY",
+        (SecondaryValue("deficit", deficit, "tCO2e"), *_other_prices(deficit, stretch, facility)),
+        counted.coverage,
         entry_source(entry),
+        f"ledger of the {market} scheme",
     )
 
 
 @as_finding
 def savings(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return V = saved x price, CNY (goals A22): market value of the emissions avoided by own renewables.
+    """Return V = saved CO2 x price, CNY (goals A22). saved: verified saving of B02 x grid intensity (ISO 50006).
 
-    saved: ledger `avoided`, by the average factor of the grid (METHOD 4.10). It is not netted with the inventory.
+    Secondary value: certified green finance received, entry "green_finance".
     """
-    sums = summed(stretch, "avoided")
-    saved, per_tonne = sums.tonnes("avoided"), price(facility, NATIONAL_PRICE)
-    value = saved * per_tonne.value
-    others = (("national market", NATIONAL_PRICE), ("pilots", PILOT_PRICE), ("CCER", CCER_PRICE))
+    saved = saved_carbon(stretch, facility)
+    per_tonne = price(stretch, facility, f"{scheme(stretch, facility)}_price")
+    finance = amount_if_any("green_finance", stretch, facility)
+    value = saved.tonnes * per_tonne.value
     return IndicatorValue(
         value,
-        (sums.mass("avoided, average-based", "avoided"), per_tonne),
-        f"{shown(saved)} x {shown(per_tonne.value)} = {shown(value)} CNY",
-        tuple(
-            SecondaryValue(f"at {market_price} CNY/t, {where}, mean of 2025", saved * market_price, "CNY")
-            for where, market_price in others
+        (*saved.inputs, per_tonne, *finance.inputs),
+        f"{saved.arithmetic} x {shown(per_tonne.value)} = {shown(value)} CNY",
+        (
+            *((SecondaryValue("certified green finance", finance.value, "CNY"),) if finance.inputs else ()),
+            *_other_prices(saved.tonnes, stretch, facility),
         ),
-        sums.coverage,
-        note="not a forecast; avoided CO2 by the average factor of the grid, not a marginal factor",
+        saved.coverage,
+        note="not a forecast; saved CO2 by the average factor of the grid, not a marginal factor",
+    )
+
+
+def _other_prices(tonnes: float, stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
+    """Return an amount at each known mean price of the period's year, CNY."""
+    named = (("national market", "national_price"), ("pilots", "pilot_price"), ("CCER", "ccer_price"))
+    return tuple(
+        SecondaryValue(f"at {found.value:g} CNY/t, {where}, {found.source}", tonnes * found.value, "CNY")
+        for where, key in named
+        if (found := rule(key, stretch, facility)) is not None
     )
 
 
 INDICATORS = {
-    "A22": Indicator(savings, total=True),
-    "B08": Indicator(position, target=lambda _stretch, _facility: Target(0.0, ENTRY_LINE_SOURCE)),
-    "B14": Indicator(
-        ledgers,
-        "lower",
-        lambda _stretch, _facility: Target(NATIONAL_LINE, NATIONAL_LINE_SOURCE),
-        total=True,
+    "A22": Indicator(savings, total=True, elsewhere=OUTSIDE),
+    "B08": Indicator(
+        position,
+        target=lambda _stretch, _facility: Target(0.0, "the allowances of the site cover its emissions"),
+        elsewhere=OUTSIDE,
     ),
-    "B15": Indicator(cost, "lower"),
+    "B14": Indicator(ledgers, "lower", total=True, elsewhere=OUTSIDE),
+    "B15": Indicator(cost, "lower", elsewhere=OUTSIDE),
 }

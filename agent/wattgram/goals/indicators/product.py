@@ -10,7 +10,7 @@ from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator
 from wattgram.goals.terms.missing import as_finding, shown
-from wattgram.goals.terms.yearly_path import ENERGY, falling
+from wattgram.goals.terms.yearly_path import falling
 
 
 @as_finding
@@ -52,6 +52,6 @@ def _pooled(
 
 
 INDICATORS: dict[str, Indicator] = {
-    "A07": Indicator(food_line, "lower", lambda stretch, facility: falling("A07", stretch, facility, ENERGY)),
-    "B18": Indicator(test_bench, "lower", lambda stretch, facility: falling("B18", stretch, facility, ENERGY)),
+    "A07": Indicator(food_line, "lower", lambda stretch, facility: falling("A07", stretch, facility)),
+    "B18": Indicator(test_bench, "lower", lambda stretch, facility: falling("B18", stretch, facility)),
 }

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 from wattgram.base.period import instant, local_day
-from wattgram.goals.quantities.baseline import BaselineComparison, compared, reference_year
+from wattgram.goals.quantities.baseline import BaselineComparison, compared
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, shown
-from wattgram.goals.terms.yearly_path import ENERGY, PACE_SOURCES, falling, remaining, year_of
+from wattgram.goals.terms.yearly_path import falling
 
 
 @as_finding
@@ -26,6 +27,39 @@ def performance(stretch: Stretch, facility: Facility) -> IndicatorValue:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SavedCarbon:
+    """CO2 of the verified saving, t, with its inputs and the arithmetic without a result."""
+
+    tonnes: float
+    inputs: tuple[Input, ...]
+    arithmetic: str
+    coverage: float
+
+
+def saved_carbon(stretch: Stretch, facility: Facility) -> SavedCarbon:
+    """Return dC = (E_hat - E) x EF of the grid, t (ISO 50006, IPMVP). MissingInput: no baseline, no grid intensity."""
+    comparison = compared(stretch, facility)
+    factor = stretch.ratio("grid_intensity")
+    if factor is None:
+        raise MissingInput(f"no grid intensity in {stretch.name}", "check the meter of the incomer and its readings")
+    tonnes = (comparison.expected - comparison.energy) * factor / 1e6
+    return SavedCarbon(
+        tonnes,
+        (*_inputs(comparison), _expected_input(comparison), _grid_input(factor, stretch)),
+        f"({shown(comparison.expected)} - {shown(comparison.energy)}) x {shown(factor)} / 1e6",
+        comparison.coverage,
+    )
+
+
+def _expected_input(comparison: BaselineComparison) -> Input:
+    return Input("energy by the baseline model", comparison.expected, "kWh", _expected(comparison))
+
+
+def _grid_input(factor: float, stretch: Stretch) -> Input:
+    return Input("grid intensity", factor, "g/kWh", f"windows, {days_text(len(stretch.days))}")
+
+
 @as_finding
 def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """Return dE = E_hat - E, kWh, and dC = dE x EF of the grid, tCO2 (ISO 50006, IPMVP; METHOD 6.3, B02)."""
@@ -34,24 +68,20 @@ def saving(stretch: Stretch, facility: Facility) -> IndicatorValue:
     factor = stretch.ratio("grid_intensity")
     inputs, extras = list(_inputs(comparison)), list(_quality(comparison))
     if factor is not None:
-        inputs.append(Input("grid intensity", factor, "g/kWh", f"windows, {days_text(len(stretch.days))}"))
+        inputs.append(_grid_input(factor, stretch))
         extras.insert(0, SecondaryValue("saved CO2", value * factor / 1e6, "tCO2"))
     difference = f"{shown(comparison.expected)} kWh - {shown(comparison.energy)} kWh = {shown(value)} kWh"
     arithmetic = f"{_expected(comparison)}; {difference}"
     return IndicatorValue(value, tuple(inputs), arithmetic, tuple(extras), comparison.coverage, note=_note(comparison))
 
 
-def performance_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """Return 0.971 ^ years since the reference, or the site's own pace of [goals.baseline.B10]."""
-    if (target := falling("B10", stretch, facility, ENERGY)) is not None:
-        return target
-    year = reference_year(stretch, facility)
-    left = remaining(ENERGY, year_of(stretch, facility) - year)
-    return Target(left, f"reference of {year} x {left:.4g}; {PACE_SOURCES[ENERGY]}")
+def performance_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the site's own path of [goals.baseline.B10]; the plan of -2.9 % a year ended with 2025 (goals B10)."""
+    return falling("B10", stretch, facility)
 
 
-def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """Return the saving of a calendar year at the wanted pace, kWh, from the expected energy of the baseline.
+def saving_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the saving of a calendar year at the path of B10, kWh, from the expected energy of the baseline.
 
     The expected energy of the year is extrapolated from the elapsed time, because the target of a total applies to the
     claim's own period.
@@ -59,14 +89,16 @@ def saving_target(stretch: Stretch, facility: Facility) -> Target | None:
     wanted = performance_target(stretch, facility)
     try:
         comparison = compared(stretch, facility)
-    except MissingInput:
-        return None
-    if wanted is None or not stretch.elapsed > 0.0:
-        return None
+    except MissingInput as error:
+        return NoTarget(error.missing.what, error.missing.add)
+    if isinstance(wanted, NoTarget) or not stretch.elapsed > 0.0:
+        return NoTarget(
+            "the site has set no target and no path", "set [goals.target] B02 in kWh, or [goals.baseline.B10]"
+        )
     year = local_day(stretch.end - 1, facility.timezone).year
     begin, end = (instant(date(january_of, 1, 1), facility.timezone) for january_of in (year, year + 1))
     expected = comparison.expected * ((end - begin) / 1e9 / stretch.elapsed)
-    return Target((1.0 - wanted.value) * expected, wanted.source)
+    return Target((1.0 - wanted.value) * expected, wanted.source, own=True)
 
 
 def _expected(comparison: BaselineComparison) -> str:

@@ -7,11 +7,12 @@ from math import fsum
 from wattgram.config.role_keys import RENEWABLES
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 from wattgram.goals.terms.yearly_path import year_of
 
 from .stored import has_sums, summed, windows
+from .target_sources import rule, ruled
 
 ADD_PV = 'add a [[device]] with role = "pv"'
 
@@ -52,7 +53,7 @@ def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
         return None
     points = 2.0 if base.yearly is None else 100.0 * base.yearly
     value = base.value + points * (year_of(stretch, facility) - base.year)
-    return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice")
+    return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice", own=True)
 
 
 @as_finding
@@ -81,7 +82,7 @@ def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
         f"{shown(power / 1e3)} / {shown(peak / 1e3)} = {shown(value)} kW/kW",
         (
             SecondaryValue("yield so far", made.values["pv_energy"] / power, "kWh/kWp"),
-            NATIONAL_PV,
+            *((NATIONAL_PV,) if facility.in_china else ()),
         ),
     )
 
@@ -104,7 +105,7 @@ def self_consumption(stretch: Stretch, facility: Facility) -> IndicatorValue:
             sums.energy("own renewables", "self_consumption.whole"),
         ),
         f"100 x {shown(used)} / {shown(made)} = {shown(value)} %",
-        sufficiency(stretch),
+        (*sufficiency(stretch), *_above_rule(value, stretch, facility)),
         sums.coverage,
     )
 
@@ -115,12 +116,15 @@ def sufficiency(stretch: Stretch) -> tuple[SecondaryValue, ...]:
     return () if share is None else (SecondaryValue("self-sufficiency", 100.0 * share, "%"),)
 
 
-def self_consumption_target(_stretch: Stretch, facility: Facility) -> Target:
-    """Return the lower limit: 20 % of a year's production in the 22 main districts, 40 % elsewhere (METHOD 0.7)."""
-    where, value = ("22 main districts", 20.0) if facility.goals.district == "main" else ("other districts", 40.0)
-    return Target(
-        value, f"Chongqing distributed PV implementing rules, Aug 2025 (Beijing News via bjruji.com), {where}"
-    )
+def _above_rule(value: float, stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
+    """Return how far the value is above the zone's rule, percentage points; none without a rule."""
+    found = rule(f"self_use_{facility.goals.district}", stretch, facility)
+    return (SecondaryValue("above the zone's rule by", value - found.value, "points"),) if found else ()
+
+
+def self_consumption_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the lower limit of the zone's rule; in Chongqing 20 % in 22 districts, 40 % elsewhere (METHOD 0.7)."""
+    return ruled(f"self_use_{facility.goals.district}", "A12", stretch, facility)
 
 
 @as_finding

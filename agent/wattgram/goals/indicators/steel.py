@@ -7,23 +7,27 @@ from wattgram.goals.quantities.limit_grade import class_target, graded
 from wattgram.goals.quantities.specific_energy import FuelUse, product_energy, products_of
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Indicator, Target
+from wattgram.goals.terms.indicator import Facility, Indicator
 from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, shown
-from wattgram.goals.terms.yearly_path import CARBON, falling
+from wattgram.goals.terms.yearly_path import falling
 
-REFERENCE = 2.0
-"""Approximate CO2 of steel by blast furnace and converter, t/t (transitionasia.org, Steel enters the national ETS)."""
+from .entered import amount_if_any
 
-CONVERTED = ("blast_furnace", "converter")
-"""Processes to which the reference applies."""
+ROUTES = (
+    SecondaryValue("scrap and arc furnace (IEEFA)", 0.3, "tCO2/t"),
+    SecondaryValue("direct reduction and arc furnace (IEEFA)", 1.4, "tCO2/t"),
+    SecondaryValue("blast furnace and converter (IEEFA)", 2.2, "tCO2/t"),
+    SecondaryValue("mean of all routes, 2024 (worldsteel 2025)", 2.18, "tCO2e/t"),
+)
+"""Direct and indirect CO2 of steel by route, context: IEEFA after IEA and worldsteel."""
 
 
 @as_finding
 def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return CI = C / M, tCO2/t. C: electricity by the site's mix (METHOD 4.4) and metered fuels.
+    """Return CI = C / M, tCO2/t. C: electricity by the site's mix (METHOD 4.4), metered fuels, and process emissions.
 
-    Secondary value: ES = E_el x 0.1229 / E_total in kgce (METHOD 6.2, A17). Neither includes recovered energy. Of
-    several products the first one is the steel.
+    The entries `process_emission` of the works count for the product. Secondary value: ES = E_el x 0.1229 / E_total in
+    kgce (METHOD 6.2, A17). Neither includes recovered energy. Of several products the first one is the steel.
     """
     product = products_of("A17", facility, "energy, fuel and output")[0]
     energy = product_energy(product, stretch, facility)
@@ -43,15 +47,20 @@ def carbon(stretch: Stretch, facility: Facility) -> IndicatorValue:
         inputs.append(Input(f"CO2 of {fuel.name}", fuel.carbon, f"g/{fuel.unit}", fuel.worth.source))
         grams += fuel.amount * fuel.carbon
         terms.append(f"{shown(fuel.amount)} {fuel.unit} x {shown(fuel.carbon)} g/{fuel.unit}")
+    process = amount_if_any("process_emission", part, facility)
+    if process.inputs:
+        inputs += process.inputs
+        grams += process.value * 1e6
+        terms.append(f"{shown(process.value)} t x 1e6")
     value = grams / 1e6 / tonnes
     return IndicatorValue(
         value,
         tuple(inputs),
         f"({' + '.join(terms)}) / 1e6 / {shown(tonnes)} t = {shown(value)} tCO2/t",
-        _electric_share(energy.electricity, energy.fuels),
+        (*_electric_share(energy.electricity, energy.fuels), *ROUTES),
         energy.coverage,
-        energy.entry,
-        "CO2 of electricity and metered fuels, without CO2 of the process itself",
+        energy.entry or process.by,
+        "" if process.inputs else "without CO2 of the process itself: no entry process_emission",
     )
 
 
@@ -62,17 +71,7 @@ def _electric_share(electricity: float, fuels: tuple[FuelUse, ...]) -> tuple[Sec
     return (SecondaryValue("electric share of process energy", 100.0 * coal / total, "%"),) if total > 0.0 else ()
 
 
-def carbon_target(stretch: Stretch, facility: Facility) -> Target | None:
-    """Return the site's falling path, else the reference if the process is blast furnace or converter."""
-    if (target := falling("A17", stretch, facility, CARBON)) is not None:
-        return target
-    product = next((product for product in facility.goals.products if product.goal == "A17"), None)
-    if product is None or product.process not in CONVERTED:
-        return None
-    return Target(REFERENCE, "about 2 tCO2/t by blast furnace and converter; transitionasia.org")
-
-
 INDICATORS: dict[str, Indicator] = {
     "A16": Indicator(graded("kgce/t", "A16"), "lower", class_target("kgce/t", "A16")),
-    "A17": Indicator(carbon, "lower", carbon_target),
+    "A17": Indicator(carbon, "lower", lambda stretch, facility: falling("A17", stretch, facility)),
 }

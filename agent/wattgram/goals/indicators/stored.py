@@ -58,6 +58,16 @@ def summed(stretch: Stretch, *names: str, condition: Callable[[Day], bool] = lam
     return StoredSums({name: fsum(day.sums[name] for day in days) for name in names}, len(days), coverage)
 
 
+def summed_uncertainty(stretch: Stretch, name: str) -> float | None:
+    """Return the expanded uncertainty of a sum over the days, Wh or g; None if a day with the sum has none.
+
+    The errors of a device are the same on all days, so uncertainties are added (METHOD-SITE 11).
+    """
+    found = [(day.sums[name], day.sums.get(f"{name}_uncertainty")) for day in stretch.days if name in day.sums]
+    known = [unsure for number, unsure in found if unsure is not None or number == 0.0]
+    return fsum(unsure or 0.0 for unsure in known) if found and len(known) == len(found) else None
+
+
 def has_sums(day: Day, names: Iterable[str]) -> bool:
     """Return whether all sums of a day are stored."""
     return all(name in day.sums for name in names)

@@ -1,47 +1,153 @@
-"""Supply from the grid and from gensets: power factor and efficiency, voltage and availability (B11, B13)."""
+"""Own sets and the supply of the grid: efficiency beside the power factor, voltage and availability (B11, B13)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
-from math import hypot
+from math import hypot, inf
 
 from wattgram.config.role_keys import BURNERS
 from wattgram.goals.quantities.fuel_heat import worth
 from wattgram.goals.terms.day import DeviceDay, Stretch
 from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Indicator, Target
-from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, quotient, shown
+from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
+from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, shown
 
-POWER_FACTOR_TARGET = Target(0.90, "power-factor tariff rule (83) Shuidian Caizi No.215, industry above 160 kVA")
-VOLTAGE = Target(100.0, "GB/T 12325-2008: within 7 % of the nominal voltage, three phase up to 20 kV")
+from .target_sources import rule
+
+CURVE_COVERAGE = 0.98
+"""Share of the electricity of the sets for which the day book must have the efficiency of the curve."""
 
 
 @as_finding
-def power_factor(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return PF = E_p / sqrt(E_p^2 + E_q^2) over the period, for all incomers together (METHOD 5).
+def fuel_efficiency(stretch: Stretch, facility: Facility) -> IndicatorValue:
+    """Return eta = sum of E_out / sum of (F x NCV) of all gensets and CHP with a fuel meter, % (goals B11).
 
-    E_q: reactive energy of both directions. E_p: active energy of the same time. Secondary values: eta = E_out / (F x
-    NCV), %, of each genset and CHP with a fuel meter.
+    E_out of a CHP is its electricity. Without such a set: heat meters / fuel of the boilers. Secondary values: each
+    set, and the power factor of the incomers, which has a rule of its own.
     """
-    names = _incomers(facility)
-    active = _sum(stretch, names, lambda day: day.reactive_beside) / 1000.0
-    reactive = _sum(stretch, names, lambda day: day.reactive) / 1000.0
-    coverage = min(_time_share(stretch, name, lambda day: day.reactive_seconds) for name in names)
-    if not _sum(stretch, names, lambda day: day.reactive_seconds) > 0.0:
+    sets, boilers = _sets(stretch, facility), _boilers(stretch, facility)
+    factor = power_factor(stretch, facility)
+    beside = () if factor is None else _factor_lines(factor, stretch, facility)
+    made = sets or boilers
+    if not made:
+        line = f"; power factor {factor:.3f}" if factor is not None else ""
         raise MissingInput(
-            f"no reactive power of {', '.join(names)} in {stretch.name}",
-            "use a grid meter with reactive_power_total, or add this quantity to its quantities",
+            f"no genset, CHP or boiler with measured output and metered fuel in {stretch.name}{line}",
+            "add fuel_meter to the genset or CHP; to a boiler, role fuel, add a heat meter, role heat",
         )
-    value = quotient(active, hypot(active, reactive), f"no energy through {', '.join(names)} in {stretch.name}")
-    source = f"meters {', '.join(names)}, {days_text(len(stretch.days))}"
+    out, heat = sum(each.out for each in made), sum(each.heat for each in made)
+    value = 100.0 * out / heat
     return IndicatorValue(
         value,
-        (Input("active energy", active, "kWh", source), Input("reactive energy", reactive, "kvarh", source)),
-        f"{shown(active)} / sqrt({shown(active)}^2 + {shown(reactive)}^2) = {shown(value)}",
-        _efficiencies(stretch, facility),
-        coverage,
+        tuple(
+            operand
+            for each in made
+            for operand in (
+                Input(f"energy of {each.name}", each.out, "kWh", each.source),
+                Input(f"heat of the fuel of {each.name}", each.heat, "kWh", each.source),
+            )
+        ),
+        f"100 x {shown(out)} / {shown(heat)} = {shown(value)} %",
+        (
+            *(SecondaryValue(f"efficiency of {each.name}", 100.0 * each.out / each.heat, "%") for each in made),
+            *beside,
+        ),
+        min(each.coverage for each in made),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BurntFuel:
+    """Energy out and heat of the fuel of a set or of the boilers, kWh, both above 0."""
+
+    name: str
+    out: float
+    heat: float
+    coverage: float
+    source: str
+
+
+def curve_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the efficiency by the configured curves at the loads that occurred, % (goals B11).
+
+    The day book sums the heat of the fuel by the curve, tick by tick.
+    """
+    sets = [device for device in facility.of_role(*BURNERS) if device.emission.fuel_meter]
+    energy, heat = (
+        sum(stretch.device(device.name, quantity) for device in sets)
+        for quantity in (lambda day: day.curve_energy, lambda day: day.curve_heat)
+    )
+    measured = stretch.energy(device.name for device in sets)
+    if not heat > 0.0 or energy < CURVE_COVERAGE * measured:
+        return NoTarget(
+            "no efficiency of the maker for these sets and days",
+            "add efficiency to each genset and CHP, a number or a curve, or set [goals.target] B11 in %",
+        )
+    return Target(100.0 * energy / heat, "efficiency of the configured curves at the loads of this time", own=True)
+
+
+def power_factor(stretch: Stretch, facility: Facility) -> float | None:
+    """Return PF = E_p / sqrt(E_p^2 + E_q^2) over the period, for all incomers together; None if unknown (METHOD 5).
+
+    E_q: reactive energy of both directions. E_p: active energy of the same time.
+    """
+    names = [device.name for device in facility.of_role("grid")]
+    active = _sum(stretch, names, lambda day: day.reactive_beside)
+    reactive = _sum(stretch, names, lambda day: day.reactive)
+    whole = hypot(active, reactive)
+    if not _sum(stretch, names, lambda day: day.reactive_seconds) > 0.0 or not 0.0 < whole < inf:
+        return None
+    return active / whole
+
+
+def _factor_lines(factor: float, stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
+    """Return the power factor, and the rule of the tariff where it is valid."""
+    found = rule("power_factor", stretch, facility)
+    limit = (SecondaryValue("power factor by the tariff rule, at least", found.value, "1"),) if found else ()
+    return (SecondaryValue("power factor", factor, "1"), *limit)
+
+
+def _sets(stretch: Stretch, facility: Facility) -> list[BurntFuel]:
+    """Return gensets and CHP with metered fuel of known heat."""
+    found: list[BurntFuel] = []
+    last = max((day.date for day in stretch.days), default=date.min)
+    for device in facility.of_role(*BURNERS):
+        meter = device.emission.fuel_meter
+        amount = stretch.device(meter, lambda day: day.amount) if meter else 0.0
+        out = stretch.energy([device.name]) / 1000.0
+        if not amount > 0.0 or not out > 0.0:
+            continue
+        try:
+            heat = amount * worth(meter, facility, last).heat
+        except MissingInput:
+            continue  # a fuel of unknown heat has no efficiency
+        if heat > 0.0:
+            found.append(
+                BurntFuel(
+                    device.name, out, heat, stretch.energy_coverage(device.name), f"meters {device.name}, {meter}"
+                )
+            )
+    return found
+
+
+def _boilers(stretch: Stretch, facility: Facility) -> list[BurntFuel]:
+    """Return all boilers as one, with all heat meters; none if a CHP, too, may feed the heat meters."""
+    owned = {device.emission.fuel_meter for device in facility.devices}
+    meters = [device.name for device in facility.of_role("fuel") if device.name not in owned]
+    heaters = [device.name for device in facility.of_role("heat")]
+    if not meters or not heaters or facility.of_role("chp"):
+        return []
+    last = max((day.date for day in stretch.days), default=date.min)
+    try:
+        heat = sum(stretch.device(name, lambda day: day.amount) * worth(name, facility, last).heat for name in meters)
+    except MissingInput:
+        return []
+    out = _sum(stretch, heaters, lambda day: day.amount) / 1000.0
+    if not heat > 0.0 or not out > 0.0:
+        return []
+    return [BurntFuel("boilers", out, heat, stretch.coverage, f"meters {', '.join((*heaters, *meters))}")]
 
 
 @as_finding
@@ -76,6 +182,7 @@ def voltage(stretch: Stretch, facility: Facility) -> IndicatorValue:
         if observed > 0.0
         else (),
         min(_time_share(stretch, name, lambda day: day.observed) for name in names),
+        note="band of GB/T 12325-2008, 7 % of the nominal voltage, three phase up to 20 kV; the grid's duty",
     )
 
 
@@ -100,29 +207,7 @@ def _observed_share(stretch: Stretch, names: list[str]) -> float:
     return sum(_time_share(stretch, name, lambda day: day.observed) for name in names) / len(names)
 
 
-def _efficiencies(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
-    """Return eta = E_out / (F x NCV), %, of gensets and CHP with metered fuel of known heat (METHOD 6.3, B11)."""
-    extras: list[SecondaryValue] = []
-    last = max((day.date for day in stretch.days), default=date.min)
-    for device in facility.of_role(*BURNERS):
-        meter = device.emission.fuel_meter
-        amount = stretch.device(meter, lambda day: day.amount) if meter else 0.0
-        if not amount > 0.0:
-            continue
-        try:
-            heat = amount * worth(meter, facility, last).heat
-        except MissingInput:
-            continue  # a fuel of unknown heat has no efficiency
-        if heat > 0.0:
-            extras.append(
-                SecondaryValue(
-                    f"efficiency of {device.name}", 100.0 * stretch.energy([device.name]) / 1000.0 / heat, "%"
-                )
-            )
-    return tuple(extras)
-
-
 INDICATORS: dict[str, Indicator] = {
-    "B11": Indicator(power_factor, target=lambda _stretch, _facility: POWER_FACTOR_TARGET),
-    "B13": Indicator(voltage, target=lambda _stretch, _facility: VOLTAGE),
+    "B11": Indicator(fuel_efficiency, target=curve_target),
+    "B13": Indicator(voltage),
 }

@@ -1,41 +1,48 @@
-"""Default targets and prices of several indicators, with their sources."""
+"""Default targets, entry lines and prices of the site's zone, each as long as its rule is valid."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import date
 
+from wattgram.config.goals_table.dated_rules import DatedRule, expiry, rule_of
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.indicator import Facility, Target
-from wattgram.goals.terms.yearly_path import year_of
+from wattgram.goals.terms.finding import Input
+from wattgram.goals.terms.indicator import Facility, NoTarget, Target
+from wattgram.goals.terms.missing import MissingInput
 
-WEIGHT_SOURCE = "Chongqing 2025 renewable consumption weight plan, draft for comment (in-en.com; NDRC-NEA 2025 No.669)"
-ENTRY_LINE_SOURCE = "Chongqing EEB notice Yuhuan [2023] No.55 (zxyygl.com)"
-NATIONAL_LINE_SOURCE = "national ETS entry line (sinominds.org)"
-PRICE_SOURCE = "mean of 2025 (lvxunhk.com, 2025 carbon market review)"
-
-ENTRY_LINE = 13_000.0
-"""Emissions from which on a firm belongs to the Chongqing pilot, tCO2e/a (METHOD 2.3)."""
-
-NATIONAL_LINE = 26_000.0
-"""Emissions from which on a firm of a covered sector belongs to the national market, tCO2e/a (METHOD 2.3)."""
-
-NATIONAL_PRICE = 62.36
-PILOT_PRICE = 40.36
-CCER_PRICE = 70.76
-"""CNY/t, means of 2025: national market, the eight pilots, certified reductions (METHOD 2.3)."""
-
-AVERAGES: Mapping[str, Target] = {
-    "direct": Target(558.1, "MEE/NBS notice 2025 No.47 (Chongqing 2023 average 0.5581)"),
-    "lifecycle": Target(577.7, "MEE/NBS/NEA notice of 2025-10-23 (national footprint 2024 0.5777; Chongqing has none)"),
-}
-"""Grid factor by basis, g/kWh (METHOD 2.1, 2.2). The two bases are never mixed (METHOD 0.5)."""
+from .years import local
 
 
-def weight(stretch: Stretch, facility: Facility) -> Target:
-    """Return Chongqing's renewable consumption weight: 34.2 % up to 2025, 35.2 % from 2026 on (METHOD 0.8)."""
-    return Target(35.2 if year_of(stretch, facility) >= 2026 else 34.2, WEIGHT_SOURCE)
+def last_day(stretch: Stretch, facility: Facility) -> date:
+    """Return the last local day of a period: a rule must be valid on it."""
+    return local(max(stretch.start, stretch.end - 1), facility)
 
 
-def grid_average(_stretch: Stretch, facility: Facility) -> Target:
-    """Return the grid factor of the site's basis as upper limit."""
-    return AVERAGES[facility.basis]
+def rule(name: str, stretch: Stretch, facility: Facility) -> DatedRule | None:
+    """Return the rule of the zone that is valid at the end of a period; None without one."""
+    return rule_of(name, facility.grid_zone, last_day(stretch, facility))
+
+
+def why_none(name: str, stretch: Stretch, facility: Facility) -> str:
+    """Return why no rule is valid."""
+    return expiry(name, facility.grid_zone, last_day(stretch, facility))
+
+
+def ruled(name: str, claim: str, stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the rule as the target of a claim."""
+    found = rule(name, stretch, facility)
+    if found is None:
+        return NoTarget(why_none(name, stretch, facility), f"set [goals.target] {claim}")
+    return Target(found.value, found.cited)
+
+
+def price(stretch: Stretch, facility: Facility, name: str) -> Input:
+    """Return the price of CO2, CNY/t: the site's own, else the rule's. MissingInput: none for this time."""
+    if facility.goals.price is not None:
+        return Input("price", facility.goals.price, "CNY/t", "[goals] price")
+    found = rule(name, stretch, facility)
+    if found is None:
+        raise MissingInput(
+            f"no price of CO2 for {stretch.name}: {why_none(name, stretch, facility)}", "set [goals] price, CNY/t"
+        )
+    return Input("price", found.value, "CNY/t", found.cited)

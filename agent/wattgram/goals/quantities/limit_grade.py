@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import isnan
 
 from wattgram.config.goals_table.goals_settings import ProductSettings
-from wattgram.config.goals_table.standard_limits import Limit, limits
+from wattgram.config.goals_table.standard_limits import Limit
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import IndicatorValue, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Target
+from wattgram.goals.terms.indicator import Facility, NoTarget, Target
 from wattgram.goals.terms.missing import Find, MissingInput, as_finding, shown
 
+from .limit_corrections import corrected, limit_of
 from .specific_energy import Specific, coal_per_tonne, per_tonne, products_of
 
 PARK_NOTICE = "zero-carbon park notice of NDRC, MIIT and NEA 2025: energy per unit of product at class 2 or better"
@@ -21,12 +24,6 @@ MEASURES: dict[str, Callable[[ProductSettings, Stretch, Facility], Specific]] = 
     "kWh/t": per_tonne,
 }
 """Specific energy that is compared with a limit, by the unit of the limit."""
-
-
-def limit_of(product: ProductSettings, unit: str = "") -> Limit | None:
-    """Return the limits of a product's process in a unit; None if the process has none."""
-    limit = limits().get(product.process)
-    return limit if limit and unit in ("", limit.unit) else None
 
 
 def grade(limit: Limit, value: float) -> int | None:
@@ -49,50 +46,78 @@ def graded(unit: str, claim: str) -> Find:
         further = [(product, unit) for product in others]
         if (limit := limit_of(first)) is not None and limit.unit != unit:
             further.insert(0, (first, limit.unit))
+        reached = reached_class(first, unit, measured.value, stretch, facility)
         return IndicatorValue(
             measured.value,
             measured.inputs,
             measured.arithmetic,
-            (*_class_of(first, unit, measured.value), *_extras(further, stretch, facility)),
+            (*_class_value(first, reached), *_extras(further, stretch, facility)),
             measured.coverage,
             measured.entry,
-            class_text(first, unit, measured.value),
+            reached.text,
         )
 
     return find
 
 
-def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target | None]:
+def class_target(unit: str, claim: str) -> Callable[[Stretch, Facility], Target | NoTarget]:
     """Return the target function: class 2 of the first product's process, or class 3 if there is no class 2."""
 
-    def target(_stretch: Stretch, facility: Facility) -> Target | None:
+    def target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
         product = next((product for product in facility.goals.products if product.goal == claim), None)
         limit = limit_of(product, unit) if product else None
-        if limit is None:
-            return None
+        own = f"set [goals.target] {claim} in {unit}"
+        if product is None or limit is None:
+            return NoTarget(f"no limit in {unit} for the process of the first product", own)
+        if not facility.in_china:
+            return NoTarget(f"{limit.standard} is a standard of China", own)
+        try:
+            limit, steps = corrected(product, limit, stretch, facility)
+        except MissingInput as error:
+            return NoTarget(error.missing.what, error.missing.add)
+        source = f"{limit.standard}, {limit.process}{f', corrected: {steps}' if steps else ''}"
         if limit.class2 is None:
-            return Target(limit.class3, f"class 3 of {limit.standard}, {limit.process}, which has no class 2")
-        return Target(limit.class2, f"class 2 of {limit.standard}, {limit.process}; {PARK_NOTICE}")
+            return Target(limit.class3, f"class 3 of {source}; it has no class 2")
+        return Target(limit.class2, f"class 2 of {source}; {PARK_NOTICE}")
 
     return target
 
 
-def class_text(product: ProductSettings, unit: str, value: float) -> str:
-    """Return the class of a value as text, with the limits; or the reason why there is no class."""
+@dataclass(frozen=True, slots=True)
+class ReachedClass:
+    """Class of a value with all corrections: None if it meets no limit or is withheld. text: in words."""
+
+    number: int | None
+    text: str
+
+
+def reached_class(
+    product: ProductSettings, unit: str, value: float, stretch: Stretch, facility: Facility
+) -> ReachedClass:
+    """Return the class of a value; withheld, with the reason, if the input of a correction is missing."""
     limit = limit_of(product, unit)
     if limit is None:
         process = product.process or "no process"
-        return f"{product.name}: {process} has no classes in {unit}"
-    reached = grade(limit, value)
-    classes = "/".join("-" if most is None else shown(most) for most in (limit.class1, limit.class2, limit.class3))
-    words = f"class {reached}" if reached else "worse than class 3"
-    return f"{product.name}: {words} of {limit.standard} ({limit.process} {classes} {unit}, without its corrections)"
+        return ReachedClass(None, f"{product.name}: {process} has no classes in {unit}")
+    try:
+        limit, steps = corrected(product, limit, stretch, facility)
+    except MissingInput as error:
+        missing = error.missing
+        return ReachedClass(None, f"{product.name}: class of {limit.standard} withheld: {missing.what}; {missing.add}")
+    number = grade(limit, value)
+    if number is None and isnan(limit.class3):
+        why = "class 3 depends on the altitude of the plant; set [goals] altitude, m"
+        return ReachedClass(None, f"{product.name}: class of {limit.standard} withheld: {why}")
+    classes = "/".join(
+        "-" if most is None or isnan(most) else shown(most) for most in (limit.class1, limit.class2, limit.class3)
+    )
+    words = f"class {number}" if number else "worse than class 3"
+    how = f", corrected: {steps}" if steps else ""
+    return ReachedClass(number, f"{product.name}: {words} of {limit.standard} ({limit.process} {classes} {unit}{how})")
 
 
-def _class_of(product: ProductSettings, unit: str, value: float) -> tuple[SecondaryValue, ...]:
-    limit = limit_of(product, unit)
-    reached = grade(limit, value) if limit else None
-    return (SecondaryValue(f"class of {product.name}", float(reached), "1"),) if reached else ()
+def _class_value(product: ProductSettings, reached: ReachedClass) -> tuple[SecondaryValue, ...]:
+    return (SecondaryValue(f"class of {product.name}", float(reached.number), "1"),) if reached.number else ()
 
 
 def _extras(further: list[tuple[ProductSettings, str]], stretch: Stretch, facility: Facility) -> list[SecondaryValue]:
@@ -102,5 +127,6 @@ def _extras(further: list[tuple[ProductSettings, str]], stretch: Stretch, facili
             value = MEASURES[unit](product, stretch, facility).value
         except MissingInput:
             continue  # a secondary value may be missing
-        extras += [SecondaryValue(product.name, value, unit), *_class_of(product, unit, value)]
+        reached = reached_class(product, unit, value, stretch, facility)
+        extras += [SecondaryValue(product.name, value, unit), *_class_value(product, reached)]
     return extras

@@ -17,7 +17,8 @@ class DeviceDay:
     reactive: varh in either direction, over `reactive_seconds`. reactive_beside: active Wh of the same time.
     slots: 10-minute means of each phase's voltage. slots_good: number of them within 7 % of the nominal voltage
     (GB/T 12325-2008). supplied: time with any voltage, s of `observed` s.
-    temperature: mean ambient temperature over `temperature_seconds`, degC.
+    temperature: mean ambient temperature over `temperature_seconds`, degC. curve_energy, curve_heat: Wh of a genset or
+    CHP with a fuel meter and a configured efficiency, and heat of the fuel for this energy by that efficiency.
     """
 
     energy: float = 0.0
@@ -33,6 +34,8 @@ class DeviceDay:
     observed: float = 0.0
     temperature: float = 0.0
     temperature_seconds: float = 0.0
+    curve_energy: float = 0.0
+    curve_heat: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,7 @@ class Quarters:
 
     count: quarter-hours with a load. overlap: sum of min(load, PV), Wh. peak: highest load. peak_time: its start, UTC
     ns. import_peak: highest import. night: lowest load of the `night_count` quarter-hours between 0:00 and 5:00 local.
+    own_share: sum of the own renewable share, 0-1, of the load of `own_count` quarter-hours.
     """
 
     count: int = 0
@@ -50,6 +54,8 @@ class Quarters:
     import_peak: float = 0.0
     night: float = 0.0
     night_count: int = 0
+    own_share: float = 0.0
+    own_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class IndicatorValue:
 
     arithmetic: the formula with the numbers of the inputs. coverage: share of the time for which the inputs are
     available, if it is below the coverage of the balance. entry: source of a manual entry, "" for a metered value.
+    uncertainty: expanded, k = 2, in the indicator's unit, None if unknown (METHOD-SITE 11). alert: a line that the
+    value has crossed, "" for none.
     """
 
     value: float
@@ -39,6 +41,8 @@ class IndicatorValue:
     coverage: float = 1.0
     entry: str = ""
     note: str = ""
+    uncertainty: float | None = None
+    alert: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import nan
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.goals_table.dated_rules import in_mainland
 from wattgram.config.goals_table.goals_settings import GoalsConfig
+from wattgram.config.green_certificates import CertificateStream
+from wattgram.config.role_keys import BURNERS, RENEWABLES
 
 from .day import Stretch
 from .finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class SourcedFigure:
+    """A number of the grid zone with its source and year in words."""
+
+    value: float
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +31,9 @@ class Facility:
     """Inputs of an indicator in addition to its period.
 
     years: returns the stretch of a calendar year, up to the same instant of evaluation; without days if nothing is
-    stored. renewable: renewable share of the grid zone's power, None if unknown. basis: of all CO2, "direct" or
-    "lifecycle".
+    stored. renewable: renewable share of the grid zone's power by statistics, 0-1, None if unknown. basis: of all CO2,
+    "direct" or "lifecycle". average: factor of the zone with this basis, g/kWh. clean: carbon-free share of the zone's
+    power, 0-1. residual: factor of the residual mix, g/kWh, NaN if unknown. certificates: streams of the site.
     """
 
     goals: GoalsConfig
@@ -30,6 +43,22 @@ class Facility:
     timezone: ZoneInfo
     renewable: float | None
     years: Callable[[int], Stretch]
+    average: SourcedFigure | None = None
+    clean: SourcedFigure | None = None
+    residual: float = nan
+    certificates: tuple[CertificateStream, ...] = ()
+
+    @property
+    def in_china(self) -> bool:
+        """Whether the grid zone is in mainland China."""
+        return in_mainland(self.grid_zone)
+
+    @property
+    def has_supply_of_its_own(self) -> bool:
+        """Whether the site produces or stores electricity, or buys certificates: it can differ from its grid."""
+        hybrid = any(device.device is not None and device.device.terminal is not None for device in self.devices)
+        bought = any(not stream.self_used for stream in self.certificates)
+        return hybrid or bought or bool(self.of_role(*RENEWABLES, *BURNERS, "battery"))
 
     def of_role(self, *roles: str) -> tuple[DeviceConfig, ...]:
         """Return the devices of some roles, in the order of the configuration."""
@@ -45,10 +74,22 @@ class Facility:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Target of a value at the end of its period, in the indicator's unit, and the source of the target."""
+    """Target of a value at the end of its period, in the indicator's unit, and the source of the target.
+
+    own: the site set the target or its path.
+    """
 
     value: float
     source: str
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NoTarget:
+    """No target, so that the value is a number without a light. why: the reason. add: what gives it a target."""
+
+    why: str
+    add: str = ""
 
 
 Better = Literal["lower", "higher"]
@@ -59,10 +100,11 @@ class Indicator:
     """An indicator. find: computes the value of a stretch. target: default target of the period, None for none.
 
     better: good side of the target. total: True for a sum, which grows over the period like its path; False for a
-    ratio, whose path is the target.
+    ratio, whose path is the target. elsewhere: why the claim is context outside of mainland China, "" if it is not.
     """
 
     find: Callable[[Stretch, Facility], Finding]
     better: Better = "higher"
-    target: Callable[[Stretch, Facility], Target | None] = lambda _stretch, _facility: None
+    target: Callable[[Stretch, Facility], Target | NoTarget | None] = lambda _stretch, _facility: None
     total: bool = False
+    elsewhere: str = ""

@@ -42,10 +42,10 @@ def as_finding(find: Find) -> Find:
     return answer
 
 
-def quotient(part: float, whole: float, why: str) -> float:
+def quotient(part: float, whole: float, why: str, add: str = "wait for more data, or check the readings") -> float:
     """Return part / whole. Raise MissingInput with the reason `why` if the whole is not above 0."""
     if not whole > 0.0:
-        raise MissingInput(why)
+        raise MissingInput(why, add)
     return part / whole
 
 

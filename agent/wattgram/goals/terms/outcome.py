@@ -29,9 +29,9 @@ class GoalOutcome:
 
     period: name of the period. start, end, as_of: UTC ns. value, target, path (expected value at the present time),
     projection (value at the end of the period) and needed (in the rest of the period, to reach the target): in the
-    indicator's unit, None if undefined. uncertainty: of the value, k = 2, None if unknown. why: reason of the state, in
-    one sentence. evaluations: at the ends of days and now, oldest first. corrections: of the past in the measured time,
-    as records name them; "" for none.
+    indicator's unit, None if undefined. why: reason of the state, in one sentence. add: what gives the goal a state.
+    uncertainty: of the value, expanded, None if unknown. evaluations: at the ends of days and now, oldest first.
+    corrections: of the past in the measured time, as records name them; "" for none.
     """
 
     claim: Claim
@@ -49,9 +49,10 @@ class GoalOutcome:
     projection: float | None = None
     needed: float | None = None
     why: str = ""
+    add: str = ""
+    uncertainty: float | None = None
     evaluations: tuple[Evaluation, ...] = ()
     corrections: str = ""
-    uncertainty: float | None = None
 
     @property
     def measured(self) -> bool:

@@ -1,21 +1,12 @@
-"""Targets that decrease every year from a site's baseline."""
+"""Targets that follow a path of the site from a baseline."""
 
 from __future__ import annotations
 
 from wattgram.base.period import local_day
-from wattgram.config.goals_table.goals_settings import Baseline
+from wattgram.config.goals_table.goals_settings import VOLUNTARY_PATHS, Baseline
 
 from .day import Stretch
-from .indicator import Facility, Target
-
-ENERGY, CARBON = -0.029, -0.039
-"""Yearly change of energy and of CO2 per output: (1 - 0.135)^(1/5) - 1 and (1 - 0.18)^(1/5) - 1 (METHOD 5)."""
-
-PLAN = "CPC Central Committee and State Council opinion of 24 October 2021"
-PACE_SOURCES = {
-    ENERGY: f"{PLAN}: energy per GDP -13.5 % over 2020-2025, which is -2.9 % a year",
-    CARBON: f"{PLAN}: CO2 per GDP -18 % over 2020-2025, which is -3.9 % a year",
-}
+from .indicator import Facility, NoTarget, Target
 
 
 def year_of(stretch: Stretch, facility: Facility) -> int:
@@ -28,19 +19,40 @@ def remaining(yearly: float, years: int) -> float:
     return float((1.0 + yearly) ** max(0, years))
 
 
-def falling(claim: str, stretch: Stretch, facility: Facility, yearly: float) -> Target | None:
-    """Return the target from the site's baseline of a claim; None without a baseline."""
+def left_of(base: Baseline, year: int) -> float | None:
+    """Return the wanted value of a year / value of the base year; None without a path.
+
+    yearly: (1 + yearly)^years. path: 1 - rate x years, linear, at least 0.
+    """
+    years = year - base.year
+    if base.yearly is not None:
+        return remaining(base.yearly, years)
+    if base.path:
+        return max(0.0, 1.0 - VOLUNTARY_PATHS[base.path].rate * max(0, years))
+    return None
+
+
+def falling(claim: str, stretch: Stretch, facility: Facility) -> Target | NoTarget:
+    """Return the target from the site's baseline of a claim and its path; no target without one of these."""
     base = facility.goals.baselines.get(claim)
     if base is None:
-        return None
-    return fallen(base, f"[goals.baseline.{claim}]", year_of(stretch, facility), yearly)
+        return NoTarget(
+            "the site has set no target and no path",
+            f"set [goals.target] {claim}, or [goals.baseline.{claim}] with value, year and yearly",
+        )
+    return fallen(base, f"[goals.baseline.{claim}]", year_of(stretch, facility), claim)
 
 
-def fallen(base: Baseline, name: str, year: int, yearly: float) -> Target:
-    """Return the target baseline x (1 + yearly)^(year - base year), in the baseline's unit.
+def fallen(base: Baseline, name: str, year: int, claim: str) -> Target | NoTarget:
+    """Return the target: baseline x remaining share of its path, in the baseline's unit."""
+    left = left_of(base, year)
+    if left is None:
+        return NoTarget("the baseline has no path", f"add yearly to [goals.baseline.{claim}]: -0.03 is -3 % a year")
+    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {pace(base)}", own=True)
 
-    yearly: the default pace, one of PACE_SOURCES. The baseline's own pace has priority.
-    """
-    left = remaining(yearly if base.yearly is None else base.yearly, year - base.year)
-    source = PACE_SOURCES[yearly] if base.yearly is None else f"site choice, {100.0 * base.yearly:+.3g} % a year"
-    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {source}")
+
+def pace(base: Baseline) -> str:
+    """Return the source of a baseline's path; "" without a path."""
+    if base.yearly is not None:
+        return f"site choice, {100.0 * base.yearly:+.3g} % a year"
+    return VOLUNTARY_PATHS[base.path].source if base.path else ""

@@ -136,6 +136,7 @@ export default {
   "range.1440": "1 d",
   "range.10080": "7 d",
   "range.43200": "30 d",
+  "range.525600": "1 y",
   "past.back": "Back",
   "past.earlier": "Earlier",
   "past.later": "Later",

@@ -136,6 +136,7 @@ export default {
   "range.1440": "1 天",
   "range.10080": "7 天",
   "range.43200": "30 天",
+  "range.525600": "1 年",
   "past.back": "返回",
   "past.earlier": "更早",
   "past.later": "更晚",
