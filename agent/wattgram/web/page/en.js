@@ -252,6 +252,7 @@ export default {
   "spool.size": "Capacity",
   "spool.share": "Undelivered, share of the store",
   "spool.keep": "Retention",
+  "spool.log": "Size of the sealed log",
   "spool.sealed": "Entries of the sealed log",
   "spool.key": "Key of the log",
   "clock.title": "Clock",

@@ -252,6 +252,7 @@ export default {
   "spool.size": "存储容量",
   "spool.share": "存储占用率（未送达）",
   "spool.keep": "保存期限",
+  "spool.log": "封存日志大小",
   "spool.sealed": "已封存日志条目数",
   "spool.key": "日志密钥",
   "clock.title": "时钟",
