@@ -109,8 +109,8 @@ def check_plan(config: Config) -> CheckReport:
     if config.grid.excuse:
         report.findings.append(config.grid.excuse)
     report.notes += grid_notes(config)
-    report.notes += log_notes(config)
     report.notes += _accuracy_notes(config)
+    report.notes += log_notes(config)
     report.findings += double_entries(config.devices)
     report.findings += rated_findings(config)
     report.findings += [
