@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
+from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config
@@ -19,7 +20,7 @@ from wattgram.grid.signal import Signal
 from . import fuel
 from .error_inputs import ROOT_3, error_inputs
 from .estimated_energy import OUTSIDE_BALANCE
-from .signal_errors import SignalErrors, level_of
+from .signal_errors import SignalErrors, level_of, limits_of_rows
 from .uncertainty import (
     EMISSION,
     INTENSITY,
@@ -56,13 +57,14 @@ class WindowUncertainty:
     """
 
     def __init__(self, config: Config, shape: RowShape, copy: Callable[[Mapping[int, float]], Accounts]) -> None:
+        self.left_out: frozenset[str] = frozenset()  # windows without an uncertainty, because nobody will read it
         self._copies: Uncertainty | None = None
         if not config.accounts.uncertainty:
             return
         inputs = error_inputs(config, shape.channels)
         offsets = shape.energies, shape.carbon
         self._copies = Uncertainty(inputs, copy, shape.size, len(shape.channels), offsets)
-        self._signals = SignalErrors(config.grid.factor_uncertainty)
+        self._signals = SignalErrors(config.grid.factor_uncertainty, limits_of_rows(config.grid.own_rows))
         self._grid, self._table = config.grid, factor_table(config.grid, config.site.timezone)
         self._certificate = config.grid.certificates.factor if config.grid.certificates else 0.0
         self._steps = [
@@ -114,6 +116,8 @@ class WindowUncertainty:
         """
         if not self._copies:
             return b"", ()
+        if WINDOWS[index] in self.left_out:
+            return NO_UNCERTAINTY, ("",)
         numbers = WindowNumbers(
             index,
             struct.unpack(f"{len(OUTPUTS)}d", outputs),
