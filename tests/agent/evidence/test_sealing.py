@@ -7,7 +7,7 @@ import shutil
 from base64 import b64decode
 from pathlib import Path
 
-from wattgram.base.record import Record, Series, record
+from wattgram.base.record import Record, Series, Value, record
 from wattgram.delivery.configuration import load
 from wattgram.evidence.log_entry import LogEntry, quarter_text
 from wattgram.evidence.log_files import LogFiles, logs_of
@@ -187,7 +187,7 @@ def test_a_record_leads_to_the_entry_with_its_terms(tmp_path: Path) -> None:
 
     def stated(begin: int) -> list[Record]:
         other = config_digest if begin == BEGIN else "0123456789abcdef"
-        fields = {"load_energy": 1.0, "config_digest": other, "factor_digest": factor_digest}
+        fields: dict[str, Value] = {"load_energy": 1.0, "config_digest": other, "factor_digest": factor_digest}
         return [record(series, begin, fields)]
 
     site.live(1, more=stated)
