@@ -15,7 +15,7 @@ from wattgram.base.units import rfc3339
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.invoice_table import InvoiceConfig
 from wattgram.config.load import Config
-from wattgram.formats.tables import printable, table
+from wattgram.formats.tables import html_table, printable, table
 from wattgram.store.history import History
 
 LEAST_BILL_COVERAGE = 0.999
@@ -257,12 +257,10 @@ def bill_html(bills: Sequence[BillComparison]) -> str:
     """Return the bills as a section of a page; "" without any."""
     if not bills:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in BILL_HEADS)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in bill_rows(bills))
     found = "".join(f"<li>{escape(bill.finding)}</li>" for bill in bills if bill.finding)
     return (
         "<section><h2>Bills beside the meters</h2><p>The uncertainty is that of the meters, with a coverage factor of "
-        f"2.</p><table class=words><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+        f"2.</p>{html_table(BILL_HEADS, bill_rows(bills))}"
         f"{f'<ul>{found}</ul>' if found else ''}</section>"
     )
 
