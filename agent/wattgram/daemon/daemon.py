@@ -28,6 +28,7 @@ from wattgram.delivery.sinks import SINKS
 from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.evidence.sealer import Sealer
 from wattgram.evidence.transparency_log import log_bytes
+from wattgram.goals.crossed_lines import CrossedLines
 from wattgram.goals.round import Round
 from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
@@ -129,7 +130,8 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
-        goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock, site.event)
+        crossed = CrossedLines(spool, site.event)
+        goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock, crossed)
         sealer = _sealer(config, site, spool, clock, clock_status or AlwaysSynchronised())
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, sealer, watchdog, clock)

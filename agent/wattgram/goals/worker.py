@@ -33,9 +33,13 @@ def main() -> int:
     config, now = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent, over a pipe
     cards = evaluate(config, None, now)
     shown = [{name: card[name] for name in card if name in SHOWN_KEYS} for card in json.loads(as_json(cards))]
-    alerts = {card.claim.id: card.finding.alert for card in cards if isinstance(card.finding, IndicatorValue)}
+    lines = {
+        card.claim.id: {line.name: line.share for line in card.finding.lines}
+        for card in cards
+        if isinstance(card.finding, IndicatorValue)
+    }
     time = max((card.as_of for card in cards), default=now)
-    print(json.dumps({"time": time, "goals": shown, "alerts": {name: text for name, text in alerts.items() if text}}))
+    print(json.dumps({"time": time, "goals": shown, "lines": lines}))
     return 0
 
 
