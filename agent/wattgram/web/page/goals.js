@@ -3,8 +3,9 @@
 import { badge, byId, made, put, quoted } from "./dom.js";
 import { isNumber, number, share } from "./format.js";
 import { fetchJson } from "./live.js";
-import { t, word } from "./texts.js";
+import { LOCALE, t, word } from "./texts.js";
 
+const LANGUAGE = LOCALE.slice(0, 2);
 const STATES = ["on track", "off track", "not enough data", "manual entry", "context only"];
 
 // `siteTime` formats times in the site's zone.
@@ -16,7 +17,8 @@ export async function fetchGoals(siteTime) {
   }
 }
 
-function showGoals(cards, siteTime) {
+function showGoals(found, siteTime) {
+  const cards = found.map((goal) => ({ ...goal, ...goal.texts?.[LANGUAGE] }));
   const counts = STATES.map((state) => [state, cards.filter((card) => card.state === state).length]);
   const words = counts.filter(([, n]) => n).map(([state, n]) => `${n} ${word("state", state)}`);
   put("goals-counts", cards.length ? t("goals.counts", { all: cards.length, words: words.join(" · ") }) : t("goals.none"));
