@@ -95,6 +95,10 @@ class Started:
         )
         return match
 
+    def has_said(self, text: str) -> bool:
+        """Return whether a text is in the command's stderr."""
+        return text in self._err.read_text()
+
     def ended(self, number: signal.Signals | None = None) -> Ended:
         """Its end, by a signal where one is given."""
         if number is not None and self._process.poll() is None:

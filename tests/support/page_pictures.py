@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.browser import FLAGS
 from tests.support.command_runs import started
+from tests.support.servers import wait_for
 
 MORNING = 70_000
 """Milliseconds for an hour of the demonstration, at 60 times real time."""
@@ -32,12 +33,15 @@ def main(folder: Path) -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
             browser.new_page().wait_for_timeout(MORNING)
+            wait_for(lambda: demo.has_said("is complete"), 300, "the history to be complete")
             for name, section, size, scheme, locale in PICTURES:
-                picture(browser, f"{address}#{section}", size, scheme, locale, folder / f"{name}.png")
+                picture(browser, address, section, size, scheme, locale, folder / f"{name}.png")
             browser.close()
 
 
-def picture(browser: Browser, url: str, size: tuple[int, int], scheme: str, locale: str, path: Path) -> None:
+def picture(
+    browser: Browser, address: str, section: str, size: tuple[int, int], scheme: str, locale: str, path: Path
+) -> None:
     """Take a picture of the visible part of the page."""
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
@@ -45,8 +49,10 @@ def picture(browser: Browser, url: str, size: tuple[int, int], scheme: str, loca
         locale=locale,
     )
     page = context.new_page()
-    page.goto(url)
+    page.goto(f"{address}#{section}")
     page.wait_for_selector("#connection.live")
+    if section == "history":
+        page.get_by_role("button", name="1 y").click()
     page.wait_for_timeout(3000)  # until the plots are drawn
     page.screenshot(path=path)
     context.close()

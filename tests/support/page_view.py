@@ -87,6 +87,7 @@ class FixedView:
                 "payload": 1000,
                 "written": 1200,
                 "max_size": 2**30,
+                "log_size": 12_500_000,
                 "share": 0.25,
                 "keep": 2592000.0,
             },

@@ -15,6 +15,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 
@@ -75,7 +76,7 @@ class PlantDay:
         self.factory = Factory(plant.parts, step=step, start=begin)
         self.clock = Hands(begin)
         devices = plant.devices(parse("tcp://127.0.0.1:1502", listen=True))
-        text = plant.configuration({served.part.name: served.endpoint for served in devices})
+        text = plant.configuration({served.part.name: served.endpoint for served in devices}, date(2026, 6, 24))
         self.text = text
         self.config = self._quick(read(text, folder / "site.toml", {}), step)
         units: defaultdict[tuple[str, int], list[str]] = defaultdict(list)

@@ -21,6 +21,7 @@ from wattgram.evidence.sealer import LogKeeper, PublishedSeal
 from wattgram.store.spool import Spool
 
 from tests.support.command_runs import Ended, called
+from tests.support.stated_sites import stated_terms
 from tests.support.stored_history import NS, QUARTER, event, utc, window
 
 BEGIN = utc("2026-11-02T00:00:00+00:00")
@@ -108,7 +109,8 @@ class SealedSite:
         asyncio.run(self._live(quarters, more, seal=seal, publish=publish))
 
     async def _live(self, quarters: int, more: Callable[[int], list[Record]], *, seal: bool, publish: bool) -> None:
-        keeper = LogKeeper(load(self.path), "boot-1")
+        config = load(self.path)
+        keeper = LogKeeper(config, stated_terms(config), "boot-1")
         spool = Spool(self.spool, max_size=2**26, keep=1e9, sinks=())
         await spool.open()
         try:

@@ -7,7 +7,7 @@ one record per device. The record is written again each hour and kept longer tha
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf, isfinite, isnan, nan
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from wattgram.acquisition.device_source import Source
 from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record, Series, record
+from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.role_keys import BURNERS
 
 from .fuel import efficiency
@@ -129,9 +130,15 @@ class DayBook:
 
         All values are of the time up to the reading: a reading at midnight belongs to the day before.
         """
-        config, taken = source.config, source.taken
+        taken = source.taken
         assert taken is not None  # the caller has read the device
-        amount, not_first = taken.metered.positive, config.name in self._last_read
+        self.add_values(source.config, time, taken.metered.positive, taken.power, source.number)
+
+    def add_values(
+        self, config: DeviceConfig, time: int, amount: float, power: float, number: Callable[[str], float | None]
+    ) -> None:
+        """Add the values of a reading: counted amount, power in W, and the other quantities by name."""
+        not_first = config.name in self._last_read
         seconds = (time - self._last_read.get(config.name, time)) / NS
         self._last_read[config.name] = time
         # The first reading after a start contains the amount since the last run, if there was any.
@@ -140,8 +147,8 @@ class DayBook:
         if not 0.0 < seconds <= STALE_INTERVALS * max(config.interval, config.slow_interval or 0.0):
             return
         if config.role == "grid":
-            self._add_supply(source, taken.power, time, seconds)
-        if (ambient := source.number("temperature_ambient")) is not None:
+            self._add_supply(config.name, number, power, time, seconds)
+        if (ambient := number("temperature_ambient")) is not None:
             self._add(time - 1, config.name, temperature=ambient * seconds, temperature_seconds=seconds)
 
     def add_window(self, window: Record) -> None:
@@ -173,10 +180,12 @@ class DayBook:
         self._days, self._slots = days, slots
         self._changed = {(start, name) for start, day in days.items() for name in day}
 
-    def _add_supply(self, source: Source, power: float, time: int, seconds: float) -> None:
+    def _add_supply(
+        self, name: str, number: Callable[[str], float | None], power: float, time: int, seconds: float
+    ) -> None:
         """Add reactive energy, voltage and supply of an incomer."""
-        name, hours = source.config.name, seconds / 3600.0
-        reactive = source.number("reactive_power_total")
+        hours = seconds / 3600.0
+        reactive = number("reactive_power_total")
         if reactive is not None and isfinite(power):
             self._add(
                 time - 1,
@@ -185,7 +194,7 @@ class DayBook:
                 reactive_beside=max(power, 0.0) * hours,
                 reactive_seconds=seconds,
             )
-        sample = self._slots.setdefault(name, VoltageSlots()).take(time, source.number, self._nominal)
+        sample = self._slots.setdefault(name, VoltageSlots()).take(time, number, self._nominal)
         if sample.measured:
             self._add(time - 1, name, observed=seconds, supplied=seconds if sample.live else 0.0)
         if sample.slots:

@@ -55,6 +55,18 @@ def unknown_fuels(devices: Sequence[DeviceConfig]) -> tuple[str, ...]:
     )
 
 
+def counted_columns(devices: Sequence[DeviceConfig]) -> dict[str, tuple[str, float]]:
+    """Return the column of each fuel meter and heat meter, and g, or Wh, per counted unit; NaN for an unknown fuel."""
+    generators = owned(devices)
+    factors = {device.name: 1.0 if device.role == "heat" else device.emission.fuel_factor for device in devices}
+    columns = {device.name: _column(device, generators) for device in devices}
+    return {
+        name: (column, nan if (factor := factors[name]) is None else factor)
+        for name, column in columns.items()
+        if column
+    }
+
+
 def _column(device: DeviceConfig, generators: frozenset[str]) -> str:
     """Return the column of a meter, "" for none. generators: the fuel meters of gensets and CHP."""
     if device.role == "heat":

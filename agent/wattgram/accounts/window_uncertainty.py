@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from wattgram_ext.intensity import DETAILS, OUTPUTS, Accounts
 
+from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config
@@ -56,6 +57,7 @@ class WindowUncertainty:
     """
 
     def __init__(self, config: Config, shape: RowShape, copy: Callable[[Mapping[int, float]], Accounts]) -> None:
+        self.left_out: frozenset[str] = frozenset()  # windows without an uncertainty, because nobody will read it
         self._copies: Uncertainty | None = None
         if not config.accounts.uncertainty:
             return
@@ -114,6 +116,8 @@ class WindowUncertainty:
         """
         if not self._copies:
             return b"", ()
+        if WINDOWS[index] in self.left_out:
+            return NO_UNCERTAINTY, ("",)
         numbers = WindowNumbers(
             index,
             struct.unpack(f"{len(OUTPUTS)}d", outputs),

@@ -7,12 +7,16 @@ import json
 from collections.abc import Mapping, Set
 from dataclasses import fields, is_dataclass
 from math import isfinite
+from typing import NamedTuple
 
 SECRET = "(secret)"  # noqa: S105 - the word that stands for a secret
 """Text in the place of a secret. Fields of settings with `repr=False` are secrets."""
 
 DIGEST_DIGITS = 16
 """Hexadecimal digits of a digest in records, of the 64 of SHA-256."""
+
+UNSET = "null"
+"""Text of a value that is not set, as `flat` returns it."""
 
 WHOLE = 2.0**53
 """Doubles below this number that are whole are exact integers."""
@@ -49,9 +53,14 @@ def canonical(value: object) -> str:
     return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
+def sha256_of(text: str) -> str:
+    """Return SHA-256 over the UTF-8 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+
+
 def digest(text: str) -> str:
-    """Return the digest of a canonical text: the first digits of SHA-256 over its UTF-8, in hexadecimal."""
-    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_DIGITS]
+    """Return the digest of a canonical text for a record: the first digits of `sha256_of`."""
+    return sha256_of(text)[:DIGEST_DIGITS]
 
 
 def flat(value: Plain, name: str = "") -> dict[str, str]:
@@ -69,6 +78,24 @@ def flat(value: Plain, name: str = "") -> dict[str, str]:
     if isinstance(value, str):
         return {name: value}
     return {name: json.dumps(value, separators=(", ", ": "), ensure_ascii=False)}
+
+
+class SettingChange(NamedTuple):
+    """A setting that differs: name, and both values as text; None for no value."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+def changed_settings(before: Mapping[str, str], after: Mapping[str, str]) -> list[SettingChange]:
+    """Return the differences of two results of `flat`: in the order of `before`, then new names."""
+    found = []
+    for name in [*before, *(name for name in after if name not in before)]:
+        old, new = (None if (text := values.get(name, UNSET)) == UNSET else text for values in (before, after))
+        if old != new:
+            found.append(SettingChange(name, old, new))
+    return found
 
 
 def _field(value: object, *, shown: bool) -> Plain:

@@ -60,6 +60,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "grid sources silent": "warning",
         "grid sources back": "info",
         "results revised": "info",
+        "history simulated": "info",
         "entry line crossed": "warning",
         "accounts began anew": "warning",
         "clock unset": "alarm",

@@ -13,6 +13,12 @@ from wattgram.base import period, toml_table
 from wattgram.formats.language import LANGUAGES, language_of
 from wattgram.simulation.plant_names import PLANTS
 
+YEAR = 365.0
+"""Days of a year of simulated history."""
+
+MOST_HISTORY = 5 * 365
+"""Most days of simulated history: a year takes some seconds."""
+
 INTERRUPTED = 130
 """Exit code of a command after SIGINT, as of a shell."""
 
@@ -115,6 +121,21 @@ def add_plant(parser: argparse.ArgumentParser, default: str | None) -> None:
         metavar="NAME",
         help=f"simulated factory; {described}" + (f" (default: {default})" if default else ""),
     )
+
+
+def add_history(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add --history; its value is a number of days, None without the option."""
+    parser.add_argument("--history", type=option_type(_days), metavar="LENGTH", help=meaning)
+
+
+def _days(value: object) -> float:
+    """Parse a length such as `1y` or `60d`; ValueError."""
+    text = str(value)
+    number, unit = text[:-1], text[-1:]
+    days = int(number) * {"y": int(YEAR), "d": 1}[unit] if number.isdecimal() and unit in ("y", "d") else -1
+    if not 0 <= days <= MOST_HISTORY:
+        raise ValueError(f"found {text!r}; allowed: a number of years or days up to 5y, such as 1y or 60d")
+    return float(days)
 
 
 def add_unit(parser: argparse.ArgumentParser) -> None:

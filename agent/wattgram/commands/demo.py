@@ -14,7 +14,7 @@ from wattgram.config.http_table import LOOPBACK
 from wattgram.formats.tables import table
 from wattgram.simulation.plant_names import STANDARD
 
-from .arguments import INTERRUPTED, add_format, add_plant, number, option_type
+from .arguments import INTERRUPTED, YEAR, add_format, add_history, add_plant, number, option_type
 from .progress import print_stderr
 
 if TYPE_CHECKING:
@@ -42,6 +42,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ADDR",
         help=f'address of the live page, "" for none (default: {LOOPBACK}, or any free port if that is in use)',
     )
+    add_history(
+        parser,
+        "days of simulated history before the start, such as 1y or 60d, 0d for none (default: 1y, with --seconds none)",
+    )
     add_format(parser)
 
 
@@ -50,9 +54,10 @@ def run(options: argparse.Namespace) -> int:
     from wattgram.daemon.daemon import stop_on_signals
     from wattgram.simulation.plants import plant
 
-    from .demonstration import demonstrate, page_address, start_time
+    from .demonstration import DemoHistory, demonstrate, page_address, start_time
 
     http = page_address(options.http, LOOPBACK)
+    days = options.history if options.history is not None else 0.0 if options.seconds else YEAR
 
     async def demo() -> int:
         stop = stop_on_signals()
@@ -66,6 +71,7 @@ def run(options: argparse.Namespace) -> int:
             seconds=options.seconds,
             http=http,
             page_at=page_at,
+            history=DemoHistory(days, print_stderr) if days else None,
         )
         print(json.dumps(asdict(summary)) if options.format == "json" else _as_table(summary))
         return INTERRUPTED if stop.interrupted else 0

@@ -6,7 +6,8 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from math import isfinite
@@ -16,25 +17,29 @@ from zoneinfo import ZoneInfo
 from wattgram_drivers.endpoint import Endpoint, parse
 
 from wattgram.base.clock import NS, Clock
+from wattgram.base.period import local_day
 from wattgram.base.record import Record
-from wattgram.base.toml_table import Table
-from wattgram.config import topology_keys
-from wattgram.config.devices_table import DeviceConfig
-from wattgram.config.grid_table import GridConfig
 from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
-from wattgram.config.site_table import SiteConfig
-from wattgram.config.spool_table import SpoolConfig
 from wattgram.daemon.daemon import Parts, assembled, run
+from wattgram.delivery.configuration import load
 from wattgram.simulation.factory import Factory
-from wattgram.simulation.plant_names import STANDARD
-from wattgram.simulation.plants import GRID_ZONE, TIMEZONE, SimulatedPlant
-from wattgram.simulation.serve_devices import ServedDevice, serving
+from wattgram.simulation.plants import TIMEZONE, SimulatedPlant
+from wattgram.simulation.serve_devices import serving
+from wattgram.store.spool import Spool
+
+from . import past_worker
+from .simulated_past import PastPeriod, SimulatedPast, month_and_earlier, past_period, write_past
 
 START_HOUR = 10
 """Local hour at which the demonstration begins, on a working day: the PV system produces and the shift works."""
 
 SATURDAY = 5
+
+FIRST_DAY, FIRST_YEAR_DAY = 5, 60
+"""First day of a month, and of a year, at which the demonstration takes place: a goal needs a tenth of its period."""
+
+DEMO_FILE = "demo.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +79,24 @@ def page_address(requested: str | None, default: str) -> str:
 
 
 def start_time(now: datetime) -> int:
-    """Return START_HOUR on the last working day of the factory, UTC ns."""
+    """Return START_HOUR on the last working day of the factory, UTC ns; not in the first days of a month or year."""
     local = now.astimezone(ZoneInfo(TIMEZONE)).replace(hour=START_HOUR, minute=0, second=0, microsecond=0)
-    while local > now or local.weekday() >= SATURDAY:
+    while (
+        local > now
+        or local.weekday() >= SATURDAY
+        or local.day < FIRST_DAY
+        or local.timetuple().tm_yday < FIRST_YEAR_DAY
+    ):
         local -= timedelta(days=1)
     return int(local.timestamp()) * NS
+
+
+@dataclass(frozen=True, slots=True)
+class DemoHistory:
+    """The past of a demonstration: its days, and a receiver of messages about it."""
+
+    days: float
+    report: Callable[[str], None]
 
 
 async def demonstrate(
@@ -90,63 +108,88 @@ async def demonstrate(
     seconds: float | None,
     http: str,
     page_at: asyncio.Future[str],
+    history: DemoHistory | None = None,
 ) -> DemoSummary:
     """Run the plant and the daemon until `stop` or for `seconds` of real time.
 
-    `page_at` gets the address of the page. OSError when the address is in use.
+    `page_at` gets the address of the page. The present month of `history` is computed before the start, the time
+    before the month beside the running daemon. OSError when the address is in use.
     """
     clock = Clock(start, speed)
     factory = Factory(plant.parts, timezone=TIMEZONE, start=start)
     devices = plant.devices(parse("tcp://127.0.0.1:0", listen=True))
     with tempfile.TemporaryDirectory(prefix="wattgram-demo-") as directory:
         async with serving(devices, factory, clock) as endpoints:
-            config = configured(plant, devices, endpoints, Path(directory), speed=speed, http=http)
+            config = configured(plant, endpoints, Path(directory), start, speed=speed, http=http)
+            earlier = None
+            if history is not None:
+                month, earlier = month_and_earlier(past_period(start, history.days, config), config.site.timezone)
+                factory.resume(await _lived(config, plant, month))
+                history.report(f"`wattgram goals -c {Path(directory) / DEMO_FILE}` and `wattgram report -c` read it")
             async with assembled(config, clock) as parts:
-                ending = asyncio.create_task(_stop_after(stop, seconds), name="end of demo")
+                stored = parts.spool.head
+                tasks = [asyncio.create_task(_stop_after(stop, seconds), name="end of demo")]
+                if history is not None and earlier is not None:
+                    tasks.append(asyncio.create_task(_add_past(parts, plant, earlier, history), name="past of demo"))
                 try:
                     await run(parts, stop, page_at)
                 finally:
-                    ending.cancel()
+                    for task in tasks:
+                        task.cancel()
+                    await asyncio.gather(*tasks, return_exceptions=True)
                 await parts.spool.sync()
                 records = await parts.spool.history("emission", start, {"window": "tick"})
-        return _summary(parts, records)
+        return _summary(parts, records, stored)
 
 
 def configured(
-    plant: SimulatedPlant,
-    devices: Sequence[ServedDevice],
-    endpoints: Mapping[str, Endpoint],
-    directory: Path,
-    *,
-    speed: float,
-    http: str,
+    plant: SimulatedPlant, endpoints: Mapping[str, Endpoint], directory: Path, start: int, *, speed: float, http: str
 ) -> Config:
-    """Return the configuration of the demonstration. A second of the configuration is `speed` seconds of the clock."""
-    configs = [
-        DeviceConfig(
-            device.part.name,
-            device.part.role,
-            device.driver,
-            device.device,
-            endpoints[device.part.name],
-            device.unit,
-            interval=speed,
-            rated_power=plant.rated_power(device.part),
-            group=device.part.group,
-            quantities=plant.quantities(device.part),
-            behind=tuple(name for name in (plant.behind(device.part),) if name),
-        )
-        for device in devices
-    ]
-    tables = [Table(config.name, "", {"behind": config.behind} if config.behind else {}, []) for config in configs]
-    above = topology_keys.resolved(tables, configs, "busbar")
-    return Config(
-        site=SiteConfig(f"{'demo' if plant.name == STANDARD else plant.name}-factory", ZoneInfo(TIMEZONE), tick=speed),
-        devices=tuple(replace(config, behind=names) for config, names in zip(configs, above, strict=True)),
-        spool=SpoolConfig(directory),
-        grid=GridConfig(GRID_ZONE),
+    """Return the configuration of the demonstration. A second of the configuration is `speed` seconds of the clock.
+
+    The file DEMO_FILE in the directory is for the commands that read the store. start: of the demonstration,
+    UTC ns.
+    """
+    path = directory / DEMO_FILE
+    path.write_text(plant.configuration(endpoints, local_day(start, ZoneInfo(TIMEZONE)), str(directory / "spool")))
+    config = load(path)
+    return replace(
+        config,
+        site=replace(config.site, tick=speed),
+        devices=tuple(replace(device, interval=speed) for device in config.devices),
         http=HttpConfig(http),
     )
+
+
+async def _lived(config: Config, plant: SimulatedPlant, period: PastPeriod) -> Factory:
+    """Write the past of a period to the new store; return the factory at its end."""
+    past = SimulatedPast(config, plant.parts, period)
+    spool = Spool(config.spool.path, max_size=config.spool.max_size, keep=config.spool.keep, sinks=())
+    await spool.open()
+    try:
+        await write_past(past, spool)
+    finally:
+        await spool.close()
+    return past.factory
+
+
+async def _add_past(parts: Parts, plant: SimulatedPlant, period: PastPeriod, history: DemoHistory) -> None:
+    """Compute an earlier past in a process of its own, and append its windows and days to the running store.
+
+    The goals are evaluated again afterwards.
+    """
+    begun = time.monotonic()
+    try:
+        records = await past_worker.computed(parts.site.config, plant.parts, period)
+    except ChildProcessError as error:
+        history.report(f"there is no history before the month: {error}")
+        return
+    for record in records:
+        parts.spool.append(record)
+    await parts.spool.sync()
+    await parts.goals.evaluate(parts.clock.time())
+    first = local_day(period.begin, parts.site.config.site.timezone)
+    history.report(f"simulated history from {first} on is complete, after {time.monotonic() - begun:.0f} s")
 
 
 async def _stop_after(stop: asyncio.Event, seconds: float | None) -> None:
@@ -155,7 +198,8 @@ async def _stop_after(stop: asyncio.Event, seconds: float | None) -> None:
         stop.set()
 
 
-def _summary(parts: Parts, records: list[Record]) -> DemoSummary:
+def _summary(parts: Parts, records: list[Record], stored: int) -> DemoSummary:
+    """Return the result. records: of the ticks. stored: number of the last record before the start."""
     ticks = [record for record in records if record["coverage"] == 1.0]
     load = sum(_number(tick, "load_energy") for tick in ticks)
     residual = sum(abs(_number(tick, "residual_energy")) for tick in ticks)
@@ -164,8 +208,8 @@ def _summary(parts: Parts, records: list[Record]) -> DemoSummary:
     return DemoSummary(
         readings=parts.site.readings,
         records=spool.appended,
-        delivered=spool.head,
-        lost=spool.appended - spool.head,
+        delivered=spool.head - stored,
+        lost=spool.appended - (spool.head - stored),
         balance_error=residual / load if load else None,
         emission_intensity=1000.0 * emission / load if load else None,
     )

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sys
 from collections.abc import Mapping
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from wattgram_drivers.endpoint import Endpoint
 
+from wattgram.base.clock import Clock
 from wattgram.base.power_roles import ROLES
+from wattgram.base.units import rfc3339
 from wattgram.delivery.configuration import load
 from wattgram.simulation import fault_options
 
-from .arguments import INTERRUPTED, UsageError, add_config, add_plant, add_unit, choice, number
+from .arguments import INTERRUPTED, UsageError, add_config, add_history, add_plant, add_unit, choice, number
 from .device_arguments import check_unit, load_device, parse_endpoint
-from .progress import print_stderr
+from .progress import Progress, print_stderr
 
 EXAMPLE = "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%"
 
@@ -53,6 +58,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="speed, as a multiple of real time (default: 1)",
     )
+    add_history(
+        parser, "with -c: write so much simulated history, such as 1y or 60d, to the new spool of FILE, and end"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="same seed, same series (default: 1)")
     parser.add_argument(
         "--fault",
@@ -69,7 +77,7 @@ def run(options: argparse.Namespace) -> int:
     """Serve simulated devices until SIGTERM or SIGINT. The configuration that fits a plant is printed on stdout."""
     from wattgram.daemon.daemon import stop_on_signals
     from wattgram.simulation import simulated_devices
-    from wattgram.simulation.plants import plant
+    from wattgram.simulation.plants import TIMEZONE, plant
 
     given = [choice for choice in (options.driver, options.config, options.plant) if choice is not None]
     if len(given) != 1:
@@ -77,6 +85,8 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(
             f"found {found}; allowed: either NAME, one device of `wattgram drivers`, or -c FILE, or --plant NAME"
         )
+    if options.history is not None:
+        return _write_history(options)
     site = None
     try:
         if options.config:
@@ -95,7 +105,8 @@ def run(options: argparse.Namespace) -> int:
         for line in simulated_devices.places(devices, endpoints):
             print_stderr(line)
         if site:
-            print(site.configuration(endpoints), end="", flush=True)
+            today = datetime.now(ZoneInfo(TIMEZONE)).date()
+            print(site.configuration(endpoints, today), end="", flush=True)
 
     async def simulate() -> int:
         stop = stop_on_signals()
@@ -103,3 +114,28 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(simulate())
+
+
+def _write_history(options: argparse.Namespace) -> int:
+    """Write the simulated history of a configuration."""
+    from wattgram.simulation import simulated_devices
+
+    from .past_files import create_past
+
+    if not options.config:
+        raise UsageError("found --history without -c; allowed: with -c FILE, whose spool gets the history")
+    if not options.history:
+        raise UsageError("found --history of no days; allowed: at least 1d")
+    config, clock = load(options.config), Clock()
+    progress = Progress(sys.stderr, clock)
+    progress.total = round(options.history)
+    parts = [served.part for served in simulated_devices.of_config(config, ())]
+    try:
+        period = asyncio.run(create_past(config, parts, clock.time(), options.history, options.seed, progress))
+    finally:
+        progress.clear()
+    print_stderr(
+        f"{config.spool.path}: simulated history from {rfc3339(period.begin)} to {rfc3339(period.end)}; "
+        f"`wattgram report -c {options.config}` reads it"
+    )
+    return 0

@@ -24,6 +24,7 @@ from wattgram.grid.sources.source_settings import CheckedSettings, NationalSetti
 
 from .grid_notes import grid_notes
 from .live_twins import double_entries
+from .log_notes import log_notes
 from .wiring_tree import hybrid_notes, wiring_lines
 
 FASTER = (9600, 19200, 38400, 57600, 115200)
@@ -106,6 +107,7 @@ def check_plan(config: Config) -> CheckReport:
     if config.grid.excuse:
         report.findings.append(config.grid.excuse)
     report.notes += grid_notes(config)
+    report.notes += log_notes(config)
     report.findings += double_entries(config.devices)
     report.findings += rated_findings(config)
     report.findings += [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from functools import lru_cache
 
 from wattgram_drivers.device import Device
 
-from wattgram.base.canonical import Plain, canonical, digest, plain
+from wattgram.base.canonical import SECRET, Plain, canonical, digest, plain
 
 from .devices_table import DeviceConfig
 from .load import Config
@@ -16,30 +17,47 @@ from .role_keys import KEYS
 FLATTENED = ("battery", "emission")
 """Settings of a device that are grouped in the program, and keys of [[device]] in the file."""
 
-OTHER_FIELDS = ("grid", "devices", "sinks", "maps")
+OTHER_FIELDS = ("grid", "devices", "sinks", "maps", "corrections")
 """Fields of a configuration that are no table of their name: the maps are named by their digests."""
 
 OF_ROLES = {"stated": ("battery",), "heat": ("chp",)}
 """Roles of settings that are no keys: whether an efficiency is configured, and the heat of a CHP."""
+
+_LOGIN = re.compile(r"//[^/?#\s]*@")
+"""User and password in an address, to the last @ before the path."""
+
+_QUERY = re.compile(r"(//[^?#\s]*)[?#]\S*")
+"""Address with a query, which may contain a token."""
 
 
 def effective(config: Config) -> dict[str, Plain]:
     """Return the settings of a configuration by table and key.
 
     Defaults are included. device: settings by name; device_order: their names in order. map: digest of the device's
-    register map, "" for a device that describes itself. Devices in another order are another configuration, since
-    sums of doubles depend on the order; keys in another order, comments and the spelling of a number are not.
+    register map, "" for a device that describes itself. correction: corrections of the past in their order. A secret
+    that is set, and login and query of an address, are the text `SECRET`. Devices in another order are another
+    configuration, since sums of doubles depend on the order; keys in another order, comments and the spelling of a
+    number are not.
     """
     grid = _table(config.grid)
     grid |= {"source": grid.pop("sources"), "factor_g_per_kwh": grid.pop("factor")}
     tables = {item.name: getattr(config, item.name) for item in fields(config) if item.name not in OTHER_FIELDS}
     found: dict[str, Plain] = {name: plain(settings) for name, settings in tables.items()}
     found |= {name: plain(settings) for name, settings in config.sinks.items()}
-    return found | {
-        "grid": grid,
+    found |= {"grid": grid, "correction": [plain(each.as_json()) for each in config.corrections]}
+    return {name: without_logins(settings) for name, settings in found.items()} | {
         "device": {device.name: _device(device) for device in config.devices},
         "device_order": [device.name for device in config.devices],
     }
+
+
+def without_logins(value: Plain) -> Plain:
+    """Return plain data whose addresses have neither login nor query."""
+    if isinstance(value, dict):
+        return {name: without_logins(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_logins(each) for each in value]
+    return _QUERY.sub(rf"\1?{SECRET}", _LOGIN.sub(f"//{SECRET}@", value)) if isinstance(value, str) else value
 
 
 def _device(device: DeviceConfig) -> dict[str, Plain]:
@@ -50,6 +68,8 @@ def _device(device: DeviceConfig) -> dict[str, Plain]:
         found |= {key: value for key, value in settings.items() if device.role in OF_ROLES.get(key, KEYS.get(key, ()))}
     for key in ("name", "device", "endpoint"):
         del found[key]
+    found = {key: without_logins(value) for key, value in found.items()}
+    # The query of a device's url has the settings of a serial line, or names of files.
     return found | {"url": str(device.endpoint), "map": "" if device.device is None else map_digest(device.device)}
 
 

@@ -27,6 +27,7 @@ from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import SINKS
 from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.evidence.sealer import Sealer
+from wattgram.evidence.transparency_log import log_bytes
 from wattgram.goals.round import Round
 from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
@@ -102,6 +103,7 @@ async def assembled(
         keep=config.spool.keep,
         sinks=[sink.name for sink in targets],
     )
+    spool.log_size = log_bytes(spool.path)
     await spool.open()
     try:
         started = clock.monotonic()
@@ -138,7 +140,8 @@ def _sealer(config: Config, site: Site, spool: Spool, clock: Clock, status: Cloc
     if not config.evidence.seal:
         return None
     publish, timekeeper = site.publication.publish, site.timekeeper
-    return Sealer(config, spool, clock, status, publish, site.event, lambda: not timekeeper.unset)
+    terms = site.books.stated
+    return Sealer(config, terms, spool, clock, status, publish, site.event, lambda: not timekeeper.unset)
 
 
 async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | None = None) -> None:

@@ -134,6 +134,7 @@ class Health:
                 "payload": self._spool.payload,
                 "written": self._spool.written,
                 "max_size": self._spool.max_size,
+                "log_size": self._spool.log_size,
                 "share": round(self._spool.share, 4),
                 "keep": self._spool.keep,
             },
@@ -282,6 +283,7 @@ class Health:
             "spool_payload": float(self._spool.payload),
             "spool_written": float(self._spool.written),
             "spool_refused": float(self._spool.refused),
+            "spool_log_size": float(self._spool.log_size),
         }
         for delivery in self._deliveries:
             name = delivery.sink.name

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 from wattgram.store.disk import sync_folder
 
+from .sealed_json import JsonObject
+
 STATE_FILE = "state.json"
 
 
@@ -32,7 +34,7 @@ class LogState:
 
     origin: name of the log. folder: its folder. size: entries. note: last checkpoint. vkey: key that signed it. cursor:
     sealed records. configuration: settings by name, of the last `config` entry. digests: of the same entry.
-    both_until: UTC ns until which a replaced key signs, too.
+    corrections: of the past, at the same start. both_until: UTC ns until which a replaced key signs, too.
     """
 
     origin: str
@@ -43,6 +45,7 @@ class LogState:
     cursor: SpoolCursor
     configuration: Mapping[str, str] = field(default_factory=dict)
     digests: Mapping[str, object] = field(default_factory=dict)
+    corrections: tuple[JsonObject, ...] = ()
     both_until: int = 0
 
     def write(self, folder: Path) -> None:
@@ -61,6 +64,7 @@ class LogState:
             raise ValueError(str(error)) from error
         try:
             found["cursor"] = SpoolCursor(*map(int, found["cursor"]))
+            found["corrections"] = tuple(found.get("corrections", ()))
             return cls(**found)
         except (TypeError, KeyError) as error:
             raise ValueError(f"{folder / STATE_FILE}: {error}") from error

@@ -19,15 +19,14 @@ from wattgram.store.history import History
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import ClockStatus
 
-from .effective_configuration import changes_by_name, configuration_digests, settings_by_name
 from .log_state import SpoolCursor
 from .quarter_scan import beginning, scanned, with_whole_series
 from .record_digest import QUARTER_MS
 from .retained_seal import retained_checkpoint
-from .sealed_json import JsonObject
+from .sealed_terms import NamedTerms, SealedTerms
 from .signed_note import VerifierKey
 from .signing_keys import SigningKeys
-from .transparency_log import TransparencyLog
+from .transparency_log import TransparencyLog, log_bytes
 
 log = logging.getLogger(__name__)
 
@@ -49,24 +48,24 @@ SEAL_STEP = 600.0
 MOST_SEALS = 100
 """Stored seals whose signatures are checked when the log is opened, the latest."""
 
-CORRECTION_SETTINGS = "correction"
-"""First word of the names of settings that correct the past: changes of them also get an entry `correction`."""
-
 
 class PublishedSeal(NamedTuple):
-    """A seal that leaves the gateway: checkpoint, number of entries, key."""
+    """A seal that leaves the gateway: checkpoint, number of entries, key. stored: bytes of the site's logs on disk."""
 
     checkpoint: str
     size: int
     key: VerifierKey
+    stored: int
 
 
 class LogKeeper:
     """Sealing of a site's spool, without a loop: every method blocks. restarted: why the log began anew, or ""."""
 
-    def __init__(self, config: Config, boot: str) -> None:
+    def __init__(self, config: Config, terms: NamedTerms, boot: str) -> None:
+        """`terms`: of the results, as the records state them."""
         self.restarted = ""
         self._config = config
+        self._terms = terms
         self._boot = boot
         self._history = History(config.spool.path, config.site.name)
         self._log: TransparencyLog | None = None
@@ -87,7 +86,7 @@ class LogKeeper:
                 if self._log is None:
                     published = [str(seal["checkpoint"]) for seal in stored.seals()]
                     self._log = self._opened(now, [*published[-MOST_SEALS:], *self._published])
-                keeper, settings, digests = self._log, None, None
+                keeper, terms = self._log, None
                 cursor = keeper.state.cursor
                 if cursor.open < 0:
                     cursor = beginning(stored, now_open)
@@ -96,7 +95,8 @@ class LogKeeper:
                 if keeper.index == 0:
                     keeper.add("key", now_open, [keeper.first_row()])
                 if not self._begun:
-                    settings, digests = self._note_configuration(keeper, now_open)
+                    terms = SealedTerms.of(self._terms, self._config)
+                    keeper.note_terms(now_open, terms)
                 zone = self._config.site.timezone
                 scan = scanned(stored, cursor, now_open, zone)
                 for quarter, found in scan.quarters.items():
@@ -106,12 +106,13 @@ class LogKeeper:
                     rows = [*whole.digest_rows(), *whole.rows]
                     keeper.add("amend" if amended else "quarter", quarter, rows, index)
                     keeper.add("clock", quarter, whole.clock)
-            note = keeper.commit(now, scan.cursor, settings, digests)
+            note = keeper.commit(now, scan.cursor, terms)
         except Exception:
             self._log = None
             raise
         self._begun = True
-        return PublishedSeal(note, keeper.state.size, VerifierKey.of(keeper.state.vkey))
+        on_disk = log_bytes(self._config.spool.path)
+        return PublishedSeal(note, keeper.state.size, VerifierKey.of(keeper.state.vkey), on_disk)
 
     def _opened(self, now: int, published: list[str]) -> TransparencyLog:
         folder = self._config.spool.path
@@ -120,14 +121,6 @@ class LogKeeper:
         self.restarted = self.restarted or found.restarted
         return found
 
-    def _note_configuration(self, keeper: TransparencyLog, quarter: int) -> tuple[dict[str, str], JsonObject]:
-        """Add the entry of a start: digests, and what changed by name."""
-        settings, digests = settings_by_name(self._config), configuration_digests(self._config)
-        changes = changes_by_name(keeper.state.configuration, settings)
-        keeper.add("config", quarter, [digests, *changes])
-        keeper.add("correction", quarter, [row for row in changes if row["name"].startswith(CORRECTION_SETTINGS)])
-        return settings, digests
-
 
 class Sealer:
     """Task: seals the quarters of a site. latest: the last seal, None before the first."""
@@ -135,6 +128,7 @@ class Sealer:
     def __init__(
         self,
         config: Config,
+        terms: NamedTerms,
         spool: Spool,
         clock: Clock,
         clock_status: ClockStatus,
@@ -142,11 +136,14 @@ class Sealer:
         report: Callable[[str, str, str], None],
         has_time: Callable[[], bool],
     ) -> None:
-        """`publish`: receives a record. `report`: receives device, event and detail. `has_time`: clock is set."""
+        """`terms`: of the results. `publish`: receives a record. `report`: receives device, event and detail.
+
+        `has_time`: whether the clock is set.
+        """
         self.pulse = Pulse("seal", vital=False)
         self.latest: PublishedSeal | None = None
         self._broker, self._site = config.mqtt, config.site.name
-        self._keeper = LogKeeper(config, clock_status.boot_id())
+        self._keeper = LogKeeper(config, terms, clock_status.boot_id())
         self._spool = spool
         self._clock = clock
         self._publish = publish
@@ -193,7 +190,7 @@ class Sealer:
             log.exception("seal")
             self._note_failure(f"internal error, {type(error).__name__}: {error}")
             return
-        self._open, self.latest = now_open, seal
+        self._open, self.latest, self._spool.log_size = now_open, seal, seal.stored
         if self._failed:
             self._failed = ""
             self._report("", SEAL_RESUMED, f"{seal.size} entries")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from .log_entry import LogEntry, entries_of
 from .log_files import CHECKPOINT_FILE, LogFiles
 from .log_state import LogState, SpoolCursor, replace_file
 from .sealed_json import JsonObject
+from .sealed_terms import SealedTerms
 from .signed_note import SignerKey, TreeHead, checkpoint_note, first_origin, signed
 from .signing_keys import BOTH_KEYS, SigningKeys
 from .tile_tree import TileTree
@@ -30,6 +31,14 @@ QUARTERS_FILE = "quarters"
 """Number of the quarter of each entry that begins a quarter, else -1: 8 bytes an entry, made again when it is wrong."""
 
 _QUARTER_ROW = struct.Struct("<q")
+
+
+def log_bytes(spool: Path) -> int:
+    """Return the size of all logs in the folder of a spool, bytes; 0 if there is none or it cannot be read."""
+    try:
+        return sum(path.stat().st_size for path in (spool / LOG_FOLDER).rglob("*") if path.is_file())
+    except OSError:
+        return 0
 
 
 class TransparencyLog:
@@ -92,14 +101,16 @@ class TransparencyLog:
         if begins and self.index > index:
             self._quarters.setdefault(quarter, index)
 
-    def commit(
-        self,
-        now: int,
-        cursor: SpoolCursor,
-        configuration: Mapping[str, str] | None = None,
-        digests: Mapping[str, object] | None = None,
-    ) -> str:
-        """Write the added entries, and return the checkpoint of the log with them. OSError: open the log again."""
+    def note_terms(self, quarter: int, terms: SealedTerms) -> None:
+        """Add the entries of a start: digests and changed settings, and the corrections of the past that differ."""
+        self.add("config", quarter, [terms.digests, *terms.change_rows(self.state.configuration)])
+        self.add("correction", quarter, terms.correction_rows(self.state.corrections))
+
+    def commit(self, now: int, cursor: SpoolCursor, terms: SealedTerms | None = None) -> str:
+        """Write the added entries, and return the checkpoint of the log with them. OSError: open the log again.
+
+        `terms`: of a start, None for those of the last commit.
+        """
         self._keys.rotate()
         vkey = self._signers()[0].verifier.text
         rotated = bool(self.state.vkey) and vkey != self.state.vkey
@@ -119,8 +130,9 @@ class TransparencyLog:
             note=note,
             vkey=vkey,
             cursor=cursor,
-            configuration=self.state.configuration if configuration is None else configuration,
-            digests=self.state.digests if digests is None else digests,
+            configuration=self.state.configuration if terms is None else terms.settings,
+            digests=self.state.digests if terms is None else terms.digests,
+            corrections=self.state.corrections if terms is None else terms.corrections,
             both_until=both_until,
         )
         self.state.write(self.folder)
@@ -159,7 +171,10 @@ class TransparencyLog:
         self._quarters = {}
         state = LogState(origin, folder, 0, "", "", SpoolCursor(0, 0, -1))
         if self._stored is not None:
-            state = replace(state, cursor=self._stored.cursor, configuration=self._stored.configuration)
+            stored = self._stored
+            state = replace(
+                state, cursor=stored.cursor, configuration=stored.configuration, corrections=stored.corrections
+            )
         return state, TileTree(self.folder / folder, 0)
 
     def _own_head(self, note: str) -> TreeHead | None:

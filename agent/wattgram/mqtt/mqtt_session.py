@@ -143,16 +143,24 @@ class MqttSession:
 
         SinkError when the connection ends or the broker does not answer.
         """
-        self._handler = handler
-        answers: dict[str, asyncio.Future[int]] = {}
-        for topic in topics:
-            answers[topic] = self._subscribing[self._next_identifier()] = self._loop.create_future()
-            self._write(subscribe(self._identifier, topic.encode(), version5=self._terms.version5))
         refused = {}
-        for topic, future in answers.items():
+        for topic, future in zip(topics, self.request(topics, handler), strict=True):
             if (code := await self._answered(future, limit)) >= REFUSAL_CODE:
                 refused[topic] = str(Acknowledgement(code))
         return refused
+
+    def request(self, topics: Sequence[str], handler: MessageHandler) -> list[asyncio.Future[int]]:
+        """Request subscriptions without waiting; return a future for the broker's answer to each topic.
+
+        All messages of the connection go to the last `handler`. The futures of an ended connection stay open.
+        """
+        self._handler = handler
+        answers = []
+        for topic in topics:
+            self._subscribing[self._next_identifier()] = self._loop.create_future()
+            answers.append(self._subscribing[self._identifier])
+            self._write(subscribe(self._identifier, topic.encode(), version5=self._terms.version5))
+        return answers
 
     def send(self, topic: bytes, payload: bytes) -> None:
         """Send a message with QoS 0; do nothing after the end of the connection, which `flush` reports.

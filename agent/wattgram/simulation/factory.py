@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import cos, fsum, nan, pi, sqrt
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ from .machines import (
     WeekProfile,
     WindOrWater,
 )
-from .site_ledger import SiteLedger
+from .site_ledger import HybridFlows, SiteLedger, flows_of
 from .sky import Noise, chance, clear_sky
 from .three_phase import three_phase
 
@@ -90,6 +90,7 @@ class Factory:
             raise ValueError("two parts of the factory have the same name; allowed: each name once")
         self._latitude, self._longitude, self._zone = latitude, longitude, ZoneInfo(timezone)
         self._seed = seed
+        self._step = step
         self._meters = {part.name: MeterCounters() for part in parts}
         self._machines: dict[str, Machine] = {}
         self._batteries: dict[str, SimulatedBattery] = {}
@@ -115,7 +116,6 @@ class Factory:
         self._voltages = [Noise(240, seed, "voltage", phase) for phase in range(3)]
         self._frequency = Noise(90, seed, "frequency")
         self._start = start
-        self._step = step
         self._steps = 0
         self._day = -1
         self._moment = self._new_moment()
@@ -154,6 +154,25 @@ class Factory:
         """Return the true energies since the start by part, Wh: (in the role's direction, against it)."""
         return {name: (meter.positive / 3600, meter.negative / 3600) for name, meter in self._meters.items()}
 
+    def powers(self) -> dict[str, float]:
+        """Return what the meter of each part shows in the present step: W, or units per hour of a counted part."""
+        counted = {name: 3600 * self._rate(part) for name, part in self.parts.items() if part.role in AMOUNT_ROLES}
+        return {name: meter.power for name, meter in self._meters.items()} | counted
+
+    def hybrid_flows(self) -> dict[str, tuple[str, HybridFlows]]:
+        """Return the battery of each hybrid inverter, and what the busbar sees of both in the present step, W."""
+        return {above: (name, flows_of(self._hybrids[above].truth)) for name, above in self._coupled.items()}
+
+    def resume(self, earlier: Factory) -> None:
+        """Continue the counters and the states of charge of a factory of the same parts, which ends at the start."""
+        for name, meter in earlier._meters.items():
+            self._meters[name] = replace(meter)
+        for name, battery in earlier._batteries.items():
+            self._batteries[name].soc = battery.soc
+        for name, hybrid in earlier._hybrids.items():
+            self._hybrids[name].strings_energy = hybrid.strings_energy
+        self._settle()
+
     def _install(self, part: SitePart, place: int) -> None:
         seed = self._seed
         match part.role:
@@ -172,7 +191,7 @@ class Factory:
             case "genset":
                 self._machines[part.name] = ScheduledProducer(part, WeekProfile(PEAK_DAY, IDLE_DAY), seed)
             case "battery":
-                self._batteries[part.name] = SimulatedBattery(part, seed)
+                self._batteries[part.name] = SimulatedBattery(part, seed, self._step)
 
     def _couple(self, part: SitePart) -> None:
         """Put a battery behind a PV inverter to the inverter's DC side. ValueError: no such part, or a taken place."""

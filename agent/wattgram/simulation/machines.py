@@ -240,7 +240,7 @@ class SimulatedBattery:
 
     The battery charges on surplus. It covers a share of a deficit that grows with the state of charge, and charges
     from the grid at night (0-6 h). Efficiency 0.95 each way. `soc` stays between LOW and HIGH, because the power
-    falls to 0 near these limits.
+    falls to 0 near these limits. step: length of a step of constant power, s.
     """
 
     LOW, HIGH, FADE = 0.10, 0.95, 0.04
@@ -249,7 +249,8 @@ class SimulatedBattery:
     COVER = 0.6  # share of a deficit that a full battery covers
     NIGHT_FILL = 0.85
 
-    def __init__(self, part: SitePart, seed: int) -> None:
+    def __init__(self, part: SitePart, seed: int, step: float = 1.0) -> None:
+        self._step = step
         self.rated = part.rated_power
         self.capacity = 2 * part.rated_power  # Wh
         self.soc = 0.45 + 0.1 * chance(seed, part.name, "soc")
@@ -261,9 +262,13 @@ class SimulatedBattery:
         aim = self.COVER * self.soc * deficit if deficit > 0 else deficit
         if moment.week_hour % 24 < 6:
             aim = -0.25 * self.rated if self.soc < self.NIGHT_FILL else 0.0
-        self._wanted += (min(self.rated, max(-self.rated, aim)) - self._wanted) / self.LAG
-        full, empty = (self.HIGH - self.soc) / self.FADE, (self.soc - self.LOW) / self.FADE
-        self.power = max(-self.rated * max(0.0, full), min(self.rated * max(0.0, empty), self._wanted))
+        self._wanted += (min(self.rated, max(-self.rated, aim)) - self._wanted) / max(1.0, self.LAG / self._step)
+        room, rest = max(0.0, self.HIGH - self.soc), max(0.0, self.soc - self.LOW)
+        # A long step ends at the limit at the latest.
+        hours = self._step / 3600
+        charge = min(self.rated * room / self.FADE, room * self.capacity / self.EFFICIENCY / hours)
+        discharge = min(self.rated * rest / self.FADE, rest * self.capacity * self.EFFICIENCY / hours)
+        self.power = max(-charge, min(discharge, self._wanted))
 
     def elapse(self, seconds: float) -> None:
         """Apply the present power to the state of charge for some seconds."""

@@ -9,7 +9,8 @@ STANDARD, HYBRID = "standard", "hybrid"
 
 PLANTS: Mapping[str, str] = MappingProxyType(
     {
-        STANDARD: "two PV inverters, a battery on the busbar, three sub-meters, an EV charger",
+        STANDARD: "two PV inverters, a battery on the busbar, a hybrid inverter, three sub-meters, an EV charger, "
+        "counters of castings and gas, goals",
         HYBRID: "two hybrid inverters with batteries, a backup port, a tree of sub-meters",
     }
 )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import date
 
 from wattgram_drivers.endpoint import Endpoint
 
-from .factory import LATITUDE, LONGITUDE, demo_parts
+from .demo_goals import goals_text
+from .factory import AMOUNT_ROLES, LATITUDE, LONGITUDE, demo_parts
 from .machines import SitePart
 from .plant_names import HYBRID, STANDARD
 from .serve_devices import ServedDevice, driver
@@ -28,8 +30,18 @@ DEMO_DRIVERS = {
     "roof-east": ("huawei_sun2000", "roof-east", 1),
     "roof-west": ("sunspec", "roof-west", 126),
     "battery": ("huawei_luna2000", "battery", 1),
+    "roof-hall": ("goodwe_et", "roof-hall", 247),
+    "store-hall": ("goodwe_et", "roof-hall", 247),
+    "castings": ("siemens_sitrans_mass6000", "counters", 1),
+    "boiler": ("suto_s430_gasflow", "counters", 2),
 }
-"""Driver, gateway and unit of each part. The meters share a gateway, as on a serial line."""
+"""Driver, gateway and unit of each part. The meters share a gateway, as on a serial line, and so do the counters."""
+
+COUNTER_TOTALS = {"castings": ("totalizer_1",), "boiler": ("volume_total",)}
+"""Quantities of the counters."""
+
+METER_FUELS = {"boiler": "natural_gas"}
+"""Fuel of a fuel meter."""
 
 HYBRID_DRIVERS = {
     "incomer": ("eastron_sdm630", "meters", 1),
@@ -54,6 +66,12 @@ class SimulatedPlant:
     name: str
     parts: tuple[SitePart, ...]
     drivers: Mapping[str, tuple[str, str, int]]
+    has_goals: bool = False
+
+    @property
+    def site(self) -> str:
+        """Name of the site: whoever reads a number of it sees that it is of a demonstration."""
+        return f"{'demo' if self.name == STANDARD else self.name}-factory"
 
     def devices(self, first: Endpoint) -> list[ServedDevice]:
         """Return the devices; the buses have the ports from that of `first` on, or free ports if that is 0."""
@@ -66,9 +84,12 @@ class SimulatedPlant:
         return served
 
     def quantities(self, part: SitePart) -> tuple[str, ...]:
-        """Return the quantities to read of a part, () for all; a roof behind a sub-meter can turn the meter round."""
+        """Return the quantities to read of a part, () for all.
+
+        A counter has its total. A sub-meter with a roof behind it counts in both directions.
+        """
         if part.role not in ("load", "ev"):
-            return ()
+            return COUNTER_TOTALS.get(part.name, ())
         both_ways = any(other.behind == part.name for other in self.parts)
         return (*SUBMETER, "active_energy_export") if both_ways else SUBMETER
 
@@ -76,23 +97,28 @@ class SimulatedPlant:
         """Return the key `behind` of a part, "" for none: a battery has the url and unit of its inverter instead."""
         return "" if part.role == "battery" else part.behind
 
-    def rated_power(self, part: SitePart) -> float:
-        """Return the rated power of a device, W; that of a sub-meter includes the loads behind it."""
+    def rated_power(self, part: SitePart) -> float | None:
+        """Return the rated power of a device, W; that of a sub-meter includes the loads behind it. None: a counter."""
+        if part.role in AMOUNT_ROLES:
+            return None
         if part.role not in ("load", "ev"):
             return part.rated_power
         behind = [other for other in self.parts if other.behind == part.name and other.role in ("load", "ev")]
-        return part.rated_power + sum(self.rated_power(other) for other in behind)
+        return part.rated_power + sum(self.rated_power(other) or 0.0 for other in behind)
 
-    def configuration(self, endpoints: Mapping[str, Endpoint]) -> str:
-        """Return the configuration of a gateway that reads the plant at these addresses."""
+    def configuration(self, endpoints: Mapping[str, Endpoint], today: date, spool: str = "spool") -> str:
+        """Return the configuration of a gateway that reads the plant at these addresses.
+
+        today: local day around which the dates of the goals lie. spool: directory of the store.
+        """
         blocks = [
             [
-                f'[site]\nname = "{self.name}-plant"',
+                f'[site]\nname = "{self.site}"',
                 f'timezone = "{TIMEZONE}"',
                 f"latitude = {LATITUDE}\nlongitude = {LONGITUDE}",
             ],
             [f'[grid]\nzone = "{GRID_ZONE}"'],
-            ['[spool]\npath = "spool"'],
+            [f"[spool]\npath = {json.dumps(spool)}"],
         ]
         for part in self.parts:
             name, _, unit = self.drivers[part.name]
@@ -102,13 +128,32 @@ class SimulatedPlant:
                 f'driver = "{name}"',
                 f'url = "{endpoints[part.name]}"',
                 f"unit = {unit}",
-                f'rated_power = "{self.rated_power(part) / 1000:g} kW"',
             ]
-            block += [f'{key} = "{value}"' for key, value in _words(group=part.group, behind=self.behind(part))]
+            rated = self.rated_power(part)
+            words = _words(
+                rated_power=f"{rated / 1000:g} kW" if rated else "",
+                group=part.group,
+                behind=self.behind(part),
+                fuel=METER_FUELS.get(part.name, ""),
+            )
+            block += [f'{key} = "{value}"' for key, value in words]
             if quantities := self.quantities(part):
                 block.append(f"quantities = {json.dumps(quantities)}")
             blocks.append(block)
+        if self.has_goals:
+            blocks.append([goals_text(today)])
         return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+
+
+def standard_parts() -> tuple[SitePart, ...]:
+    """Return the factory of `wattgram demo`, with a hybrid inverter on the hall, kg of castings, and m3 of a boiler."""
+    return (
+        *demo_parts(),
+        SitePart("roof-hall", "pv", 30e3),
+        SitePart("store-hall", "battery", 15e3, behind="roof-hall"),
+        SitePart("castings", "production", 215.0),
+        SitePart("boiler", "fuel", 4.0),
+    )
 
 
 def hybrid_parts() -> tuple[SitePart, ...]:
@@ -134,8 +179,9 @@ def hybrid_parts() -> tuple[SitePart, ...]:
 
 def plant(name: str) -> SimulatedPlant:
     """Return the plant of one of the names in `PLANTS`."""
-    parts, drivers = {STANDARD: (demo_parts(), DEMO_DRIVERS), HYBRID: (hybrid_parts(), HYBRID_DRIVERS)}[name]
-    return SimulatedPlant(name, parts, drivers)
+    if name == STANDARD:
+        return SimulatedPlant(name, standard_parts(), DEMO_DRIVERS, has_goals=True)
+    return {HYBRID: SimulatedPlant(HYBRID, hybrid_parts(), HYBRID_DRIVERS)}[name]
 
 
 def _words(**keys: str) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 
 from wattgram.accounts.stated_terms import StatedTerms
-from wattgram.base.canonical import flat, plain
+from wattgram.base.canonical import changed_settings, flat, plain
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence
 from wattgram.base.record import Record
 from wattgram.store.spool import Spool
@@ -28,8 +28,8 @@ SHOWN_CHARACTERS = 80
 MOST_CHANGES = 8
 """Most changes of a device, or of the site without the devices, that have an event of their own."""
 
-ABSENT, NOTHING = "absent", "null"
-"""Word for a value that is not set, in an event and in JSON."""
+ABSENT = "absent"
+"""Word for a value that is not set."""
 
 DESCRIBED = ("role", "driver", "url", "unit", "rated_power", "behind", "ratio", "invert")
 """Keys in the event about an added or a removed device."""
@@ -113,11 +113,9 @@ def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> Ite
 
 
 def _values(name: str, before: object, now: object) -> Iterator[tuple[str, str]]:
-    old, new = flat(plain(before), name), flat(plain(now), name)
-    for key in [*old, *(key for key in new if key not in old)]:
-        values = [ABSENT if found.get(key, NOTHING) == NOTHING else found[key] for found in (old, new)]
-        if values[0] != values[1]:
-            yield key, " -> ".join(map(_shown, values))
+    for change in changed_settings(flat(plain(before), name), flat(plain(now), name)):
+        values = (ABSENT if value is None else value for value in (change.before, change.after))
+        yield change.name, " -> ".join(map(_shown, values))
 
 
 def _devices(terms: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:

@@ -58,6 +58,7 @@ class Store:
         self.notes: list[str] = []
         self.generation = 0
         self._max_size = max_size
+        self._beside = 0
         self._state: dict[str, bytes] = {}
         self._journaled: list[Numbered] = []
         self._refused: list[Refusal] = []
@@ -91,6 +92,12 @@ class Store:
         """Undelivered records that were discarded for lack of room."""
         return self._parts.database.lost + self._parts.space.lost if self._parts else 0
 
+    def note_beside(self, size: int) -> None:
+        """Note the bytes of another owner's files in the folder, which count within the limit."""
+        self._beside = size
+        if self._parts is not None:
+            self._parts.space.beside = size
+
     def undelivered_share(self, done: int) -> float:
         """Return the share of the segments' room, 0 to 1, with records after this number for a sink."""
         return self._parts.space.undelivered_share(done) if self._parts else 0.0
@@ -123,6 +130,7 @@ class Store:
             rings,
             Space(self.folder, tuple(rings.values()), SENT_RINGS, shares.rings, shares.segment),
         )
+        parts.space.beside = self._beside
         parts.database.open()
         try:
             try:

@@ -40,13 +40,15 @@ class Space:
     """Room of several rings.
 
     bound: limit for all segments, bytes. size: of a new segment, bytes. sent: names of the rings that go to sinks.
-    delivered: number up to which every sink is done. lost: discarded undelivered records.
+    delivered: number up to which every sink is done. lost: discarded undelivered records. beside: bytes of files of
+    another owner in the folder, which take room from the segments, at most half.
     """
 
     def __init__(self, folder: Path, rings: Sequence[Ring], sent: Sequence[str], bound: int, size: int) -> None:
         self.folder = folder
         self.delivered = 0
         self.lost = 0
+        self.beside = 0
         self._rings = tuple(rings)
         self._sent = frozenset(sent)
         self._bound = bound
@@ -59,7 +61,7 @@ class Space:
         """
         number = 1 + max((_number(path) for path in self.folder.glob(f"*{SUFFIX}")), default=0)
         path = self.folder / f"{name}-{number:010}{SUFFIX}"
-        while self._used() + self.size > self._bound and self._free_segment(path, allow_undelivered=True):
+        while self._used() + self.size > self._room and self._free_segment(path, allow_undelivered=True):
             if path.exists():
                 break
         if not path.exists():
@@ -84,11 +86,11 @@ class Space:
                 segments = tuple(ring.segments)
                 ends = [segment.first - 1 for segment in segments[1:]] + [ring.head]
                 used += sum(segment.size for segment, end in zip(segments, ends, strict=False) if end > done)
-        return min(1.0, used / self._bound) if self._bound > 0 else 1.0
+        return min(1.0, used / self._room) if self._room > 0 else 1.0
 
     def trim(self) -> None:
         """Discard segments above the limit."""
-        while self._used() > self._bound and self._free_segment(None, allow_undelivered=True):
+        while self._used() > self._room and self._free_segment(None, allow_undelivered=True):
             pass
 
     def expire(self, before: int) -> None:
@@ -122,6 +124,10 @@ class Space:
     def _is_history(self, ring: Ring) -> bool:
         """Return whether no sink needs a ring's oldest segment."""
         return ring.name not in self._sent or ring.oldest_end <= self.delivered
+
+    @property
+    def _room(self) -> int:
+        return self._bound - min(self.beside, self._bound // 2)
 
     def _used(self) -> int:
         return sum(path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}"))

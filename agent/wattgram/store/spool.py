@@ -79,6 +79,7 @@ class Spool:
         self._synced = asyncio.Event()
         self._syncing = asyncio.Lock()
         self._store = Store(path, max_size)
+        self._log_size = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._history_thread = ThreadPoolExecutor(1, thread_name_prefix="history")
 
@@ -110,6 +111,16 @@ class Spool:
     def written(self) -> int:
         """Bytes of the pages that this process has written for these records."""
         return self._store.written
+
+    @property
+    def log_size(self) -> int:
+        """Bytes of the transparency log in the folder: part of `max_size`, and never discarded."""
+        return self._log_size
+
+    @log_size.setter
+    def log_size(self, size: int) -> None:
+        self._log_size = size
+        self._store.note_beside(size)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ HELP = {
     "spool_payload": "Bytes of records stored since the start.",
     "spool_written": "Bytes of pages written to disk since the start.",
     "spool_refused": "Records rejected by a sink and set aside.",
+    "spool_log_size": "Bytes of the log of published values in the spool.",
 }
 """Help text of each metric."""
 

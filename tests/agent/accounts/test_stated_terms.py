@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from wattgram.accounts.row_layout import Layout
 from wattgram.accounts.stated_terms import StatedTerms
 from wattgram.base.canonical import digest
 from wattgram.delivery.configuration import read
+
+from tests.support.stated_sites import stated_terms
 
 SITE = """
 [site]
@@ -47,9 +48,7 @@ path = "works"
 
 
 def stated(text: str, folder: Path = Path()) -> StatedTerms:
-    config = read(text, folder / "site.toml")
-    layout = Layout.of(config)
-    return StatedTerms.of(config, layout.channels, layout.parts, layout.columns, layout.terminals)
+    return stated_terms(read(text, folder / "site.toml"))
 
 
 def replaced(old: str, new: str) -> str:

@@ -9,7 +9,7 @@ from math import nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from wattgram.base.canonical import SECRET, canonical, digest, flat, plain
+from wattgram.base.canonical import SECRET, canonical, changed_settings, digest, flat, plain
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,8 @@ def test_flat_names_each_value_by_its_keys() -> None:
         "of": '["a", 2]',
         "no": "null",
     }
+
+
+def test_changed_settings_have_both_values_and_null_is_no_value() -> None:
+    before, after = {"a": "1", "b": "null", "c": "x", "d": "2"}, {"e": "5", "a": "1", "c": "null", "d": "3"}
+    assert changed_settings(before, after) == [("c", "x", None), ("d", "2", "3"), ("e", None, "5")]

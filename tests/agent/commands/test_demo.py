@@ -15,7 +15,7 @@ from wattgram.commands.demonstration import DemoSummary, page_address
 from wattgram.simulation.plants import plant
 
 from tests.support import leaping_loop
-from tests.support.command_runs import started
+from tests.support.command_runs import called, started
 from tests.support.leaping_loop import LeapClock
 from tests.support.servers import request, wait_for
 
@@ -34,8 +34,8 @@ def test_a_demo_of_twenty_seconds_reads_a_factory_without_loss_and_shows_it(tmp_
         assert (status, b"<html" in body) == (200, True)
         devices = wait_for(lambda: alive(page), 15, "all devices to be read")
         ended = demo.ended()
-    # SPEC 3: grid meter, two PV inverters, battery, three sub-meters, EV charger.
-    assert len(devices) == 8
+    # SPEC 3: grid meter, two PV inverters, battery, three sub-meters, EV charger; and a hybrid of two, two counters.
+    assert len(devices) == 12
     assert ended.code == 0
     summary = json.loads(ended.out)
     assert set(summary) == {"readings", "records", "delivered", "lost", "balance_error", "emission_intensity"}
@@ -49,7 +49,7 @@ def test_a_demo_of_twenty_seconds_reads_a_factory_without_loss_and_shows_it(tmp_
 
 @pytest.mark.slow(2)
 @pytest.mark.parametrize(
-    ("name", "devices", "speed"), [("standard", 8, 1.0), ("standard", 8, 20.0), ("hybrid", 11, 20.0)]
+    ("name", "devices", "speed"), [("standard", 12, 1.0), ("standard", 12, 20.0), ("hybrid", 11, 20.0)]
 )
 def test_a_demo_of_two_minutes_on_a_leaping_clock_balances(
     monkeypatch: pytest.MonkeyPatch, name: str, devices: int, speed: float
@@ -87,6 +87,41 @@ def test_ctrl_c_ends_the_demo_with_the_summary(tmp_path: Path) -> None:
     assert ended.out.startswith("summary")
     assert "emission intensity" in ended.out
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.slow(8)
+def test_a_demo_with_history_shows_the_time_before_its_start(tmp_path: Path) -> None:
+    with started(tmp_path, "demo", "--history", "40d", "--http", "127.0.0.1:0") as demo:
+        configuration = demo.says(r"`wattgram goals -c (\S+)`")[1]
+        page = demo.says(PAGE)[1]
+        first = demo.says("simulated history from ([0-9-]+) on is complete")[1]
+        devices = wait_for(lambda: alive(page), 30, "all devices to be read")
+        days = wait_for(lambda: stored_days(configuration, first), 30, "the earlier days to be stored")
+        ended = demo.ended(signal.SIGINT)
+    assert len(devices) == 12
+    assert days == 40
+    assert ended.code == 130
+    assert "Traceback" not in ended.err
+
+
+def stored_days(configuration: str, first: str) -> int:
+    """Return the number of whole days with full coverage in the report, 0 while the first day is missing."""
+    report = json.loads(called("report", "-c", configuration, "--format", "json").out)
+    rows = report["rows"]
+    return sum(row["coverage"] == 1.0 for row in rows[:-1]) if rows[0]["period"] == first else 0
+
+
+@pytest.mark.parametrize(
+    ("now", "start"),
+    [
+        (datetime(2026, 6, 24, 12, tzinfo=UTC), datetime(2026, 6, 24, 2, tzinfo=UTC)),
+        (datetime(2026, 6, 28, 12, tzinfo=UTC), datetime(2026, 6, 26, 2, tzinfo=UTC)),  # a Sunday: the Friday before
+        (datetime(2026, 7, 2, 12, tzinfo=UTC), datetime(2026, 6, 30, 2, tzinfo=UTC)),  # a tenth of July is not over
+        (datetime(2026, 2, 3, 12, tzinfo=UTC), datetime(2025, 12, 31, 2, tzinfo=UTC)),  # nor of the year
+    ],
+)
+def test_a_demo_starts_on_a_working_day_when_its_goals_can_be_judged(now: datetime, start: datetime) -> None:
+    assert demonstration.start_time(now) == int(start.timestamp()) * 10**9
 
 
 def test_a_run_without_a_balance_has_no_emission_intensity(tmp_path: Path) -> None:

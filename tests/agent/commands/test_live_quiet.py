@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -91,7 +92,9 @@ def test_the_hybrid_plant_has_no_finding_with_the_configuration_of_simulate(time
         async with serving(devices, factory, clock) as endpoints:
             await clock.sleep(3600.0)
             report = CheckReport([])
-            await check_live(read(site.configuration(endpoints), tmp_path / "site.toml", {}), report, clock)
+            await check_live(
+                read(site.configuration(endpoints, date(2026, 6, 24)), tmp_path / "site.toml", {}), report, clock
+            )
             return report
 
     report = leaping_loop.run(main())

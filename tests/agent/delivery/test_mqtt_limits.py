@@ -246,19 +246,22 @@ def test_a_broker_that_defers_every_record_does_not_get_the_whole_batch() -> Non
         # 3.14: DISCONNECT with reason 0x8E, session taken over.
         (b"\xe0\x01\x8e", "ended the connection: another client has logged in with this client_id"),
         (b"\xe0\x00", "the broker ended the connection"),
-        (b"\x30\x05\x00\x01ahi", "packet of type 0x30, expected acknowledgements"),
-        (b"\x40\xff\xff\xff\x7f", "packet of more than 4096 bytes"),
+        (b"\x20\x03\x00\x00\x00", "packet of type 0x20, expected acknowledgements"),
+        (b"\x30\xff\xff\xff\x7f", "packet of more than 1048576 bytes"),
         (b"HTTP/1.1 400", "packet of type 0x48"),
     ],
-    ids=["taken over", "no reason", "publish", "endless", "http"],
+    ids=["taken over", "no reason", "connack", "endless", "http"],
 )
 def test_an_unexpected_packet_ends_a_batch_with_a_reason(data: bytes, text: str) -> None:
     async def speaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x03\x00\x00\x00")
-        for _ in range(4):  # the status and three records
-            _, body = await packet(reader)
-            end = 2 + int.from_bytes(body[:2], "big")
-            writer.write(b"\x40\x02" + body[end : end + 2])
+        published = 0
+        while published < 4:  # the status and three records
+            first, body = await packet(reader)
+            if first >> 4 == 3:
+                published += 1
+                end = 2 + int.from_bytes(body[:2], "big")
+                writer.write(b"\x40\x02" + body[end : end + 2])
         writer.write(data)
         await reader.read()
 

@@ -54,6 +54,29 @@ def test_broker_and_database_have_the_checkpoint(
         wait_for(later.messages, 30, "the retained seal")
 
 
+def test_the_digests_of_the_records_are_those_of_the_entry_and_the_size_of_the_log_is_shown(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+
+    async def work() -> tuple[tuple[str, str], dict[str, float], dict[str, float]]:
+        async with assembled(load(site.path), Clock()) as parts:
+            assert parts.sealer is not None
+            await parts.sealer.look()
+            return parts.site.books.stated.digests, parts.health.now()["spool"], parts.health.metrics()
+
+    (factor_digest, config_digest), spool, metrics = asyncio.run(work())
+    sealed = site.state.digests
+    assert str(sealed["configuration"]).startswith(config_digest)
+    assert str(sealed["factors"]).startswith(factor_digest)
+    size = sum(path.stat().st_size for path in Path(site.log).rglob("*") if path.is_file())
+    assert spool["log_size"] == metrics["spool_log_size"] == size > 0
+
+    async def restarted() -> float:
+        async with assembled(load(site.path), Clock()) as parts:
+            return parts.health.metrics()["spool_log_size"]
+
+    assert asyncio.run(restarted()) == size, "before the first seal of the process"
+
+
 async def sealed_once(path: Path) -> str:
     """Seal once, as the daemon at its start; return the name of the log."""
     async with assembled(load(path), Clock()) as parts:

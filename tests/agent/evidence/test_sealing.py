@@ -157,9 +157,34 @@ def test_a_correction_of_the_past_is_an_entry(tmp_path: Path) -> None:
     )
     site.live(1)
     correction = next(entry for entry in entries(site) if entry.kind == "correction")
-    assert {"name": "corrections.1.factor", "from": None, "to": "0.75"} in correction.records
+    sealed = {
+        "device": "incomer",
+        "from": "2026-10-01T16:00:00.000Z",
+        "to": "2026-10-22T16:00:00.000Z",
+        "effect": "factor",
+        "factor": 0.75,
+        "reason": "CT ratio 80 instead of 60",
+        "by": "Li Wei",
+    }
+    assert correction.records == ({"change": "added", **sealed},)
+    site.configure()
+    site.live(1)
+    removed = entries(site)[-2]
+    assert (removed.kind, removed.records) == ("correction", ({"change": "removed", **sealed},))
     ended = site.verify("--log", site.log)
-    assert "\ncorrections           2026-11-02T00:15 corrections.1.reason: not set -> CT ratio 80" in ended.out
+    text = "incomer x 0.75 from 2026-10-01T16:00:00.000Z to 2026-10-22T16:00:00.000Z, CT ratio 80 instead of 60, Li Wei"
+    assert f"\ncorrections           2026-11-02T00:15 added: {text}" in ended.out
+    assert f"\ncorrections           2026-11-02T00:30 removed: {text}" in ended.out
+
+
+def test_a_setting_with_the_name_of_a_correction_is_none(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    site.live(1)
+    site.configure(
+        more='[[device]]\nname = "correction"\nrole = "load"\ndriver = "eastron_sdm630"\nurl = "tcp://127.0.0.1:1503"'
+    )
+    site.live(1)
+    assert "correction" not in [entry.kind for entry in entries(site)]
 
 
 def test_a_month_is_sealed_when_it_has_ended(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -175,7 +175,7 @@ def test_a_second_battery_of_an_inverter_stands_on_the_busbar_of_the_model(tmp_p
 def test_the_configuration_of_the_hybrid_plant_gives_its_parts_again(tmp_path: Path) -> None:
     site = plant(HYBRID_PLANT)
     served = site.devices(parse("tcp://127.0.0.1:1502", listen=True))
-    text = site.configuration({member.part.name: member.endpoint for member in served})
+    text = site.configuration({member.part.name: member.endpoint for member in served}, date(2026, 6, 24))
     again = of_config(read(text, tmp_path / "site.toml", {}), ())
     assert [(member.driver, str(member.endpoint), member.unit) for member in again] == [
         (member.driver, str(member.endpoint), member.unit) for member in served

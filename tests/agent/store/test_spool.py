@@ -435,6 +435,36 @@ def test_a_smaller_max_size_shrinks_the_spool(tmp_path: Path) -> None:
     run(work)
 
 
+@pytest.mark.slow(3)
+def test_the_log_takes_room_from_the_history_up_to_half(tmp_path: Path) -> None:
+    async def work() -> list[int]:
+        sizes = []
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            for begin in range(1, 200_000, 40_000):
+                await put(spool, noisy(begin, begin + 39_999))
+            for log_size in (0, MIB // 2, 100 * MIB):
+                spool.log_size = log_size
+                await spool.pack(NOW)
+                sizes.append(segments_in(tmp_path))
+            assert spool.share <= 1.0
+            await put(spool, noisy(300_001, 300_001))
+            assert (await delivered(spool))[-1] == 300_001
+        async with opened(tmp_path, size=4 * MIB) as spool:
+            spool.log_size = 100 * MIB
+            await spool.pack(NOW)
+        return [*sizes, segments_in(tmp_path)]
+
+    full, less, half, again = asyncio.run(work())
+    # formats/README.md, Size: 4 MiB - 4 MiB / 16 - 2 MiB = 1.75 MiB of segments of 64 KiB
+    assert 1.68 * MIB < full <= 1.75 * MIB
+    assert 1.18 * MIB < less <= 1.25 * MIB
+    assert max(half, again) <= 0.875 * MIB
+
+
+def segments_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*.seg"))
+
+
 def test_memory_is_bounded_while_the_disk_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool_module, "MOST_PENDING", 10)
 

@@ -25,6 +25,12 @@ def test_a_range_fetches_its_history(opened: Opened) -> None:
     )
 
 
+def test_the_longest_range_is_a_year(opened: Opened) -> None:
+    opened.go("history")
+    with opened.page.expect_response("**/api/history?minutes=525600"):
+        opened.page.get_by_role("button", name="1 y").click()
+
+
 def test_a_drag_zooms_in_and_a_double_click_goes_back(opened: Opened) -> None:
     opened.go("history")
     plot = opened.page.locator("#past-power .u-over")

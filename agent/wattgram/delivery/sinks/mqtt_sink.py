@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig
 from wattgram.mqtt.packets import PACKET_TOO_LARGE, Acknowledgement
 
+from .retained_topics import RetainedMessages, RetainedTopics
 from .sink import SINK_STEP
 
 if TYPE_CHECKING:
@@ -56,31 +58,18 @@ _Encoded = tuple[bytes, bytes]
 """Topic and payload."""
 
 
-class _Status:
-    """The message with the status of the gateway."""
-
-    retain = True
-
-    def __init__(self, topic: bytes, payload: bytes) -> None:
-        self.answer = Acknowledgement()
-        self._messages = [(0, topic, payload)]
-
-    def next(self) -> tuple[int, bytes, bytes] | None:
-        """Return the message, once."""
-        return self._messages.pop() if self._messages else None
-
-    def acknowledged(self, number: int, answer: Acknowledgement) -> None:
-        """Keep the answer of the broker."""
-        self.answer = answer
-
-
 class _Batch:
     """Records as messages, and the result of each."""
 
     retain = False
 
     def __init__(
-        self, records: Sequence[Record], replayed: int, encoded: Callable[[Record, bool], _Encoded], pulse: Pulse
+        self,
+        records: Sequence[Record],
+        replayed: int,
+        encoded: Callable[[Record, bool], _Encoded],
+        kept: RetainedTopics,
+        pulse: Pulse,
     ) -> None:
         self.taken: list[int] = []
         self.refused: dict[int, str] = {}
@@ -89,6 +78,8 @@ class _Batch:
         self._topics: dict[int, bytes] = {}
         self._replayed = replayed
         self._encoded = encoded
+        self._kept = kept
+        self._retained: set[int] = set()
         self._pulse = pulse
 
     def next(self) -> tuple[int, bytes, bytes] | None:
@@ -103,6 +94,9 @@ class _Batch:
             else:
                 self._topics[index] = topic
                 self.retain = record.series.kind in RETAINED
+                if self.retain:
+                    self._kept.note_sent(topic.decode(), payload)
+                    self._retained.add(index)
                 return index, topic, payload
         return None
 
@@ -112,6 +106,8 @@ class _Batch:
         topic = self._topics.pop(number)
         if not answer.code:
             self.taken.append(number)
+            if number in self._retained:
+                self._kept.note_accepted(topic.decode())
             return
         hint = REASON_HINTS.get(answer.code)
         reason = f"{topic.decode()}: {answer}{f'; {hint}' if hint else ''}"
@@ -130,6 +126,8 @@ class MqttSink:
         self._announcer = announcer
         self._topic = f"{config.prefix}/{site}"
         self._topics: dict[Series, bytes] = {}
+        self._kept = RetainedTopics(self._topic, announcer)
+        self._watched: list[asyncio.Future[int]] | None = []
         self._messages = Messages()
         self.pulse = Pulse(f"deliver {self.name}")
         self._client: MqttConnection | None = None
@@ -150,10 +148,11 @@ class MqttSink:
         try:
             self._session = client.session()
             refused = await self._publish_status(self._session, b"online", MQTT_TIMEOUT)
+            await self._session.publish(self._kept.again(), MQTT_TIMEOUT)
+            self._kept.note_restored()
+            self._watch(self._session)
             if self._announcer is not None:
-                self._announcer.refused(
-                    await self._session.subscribe(self._announcer.topics, self._announcer, MQTT_TIMEOUT)
-                )
+                self._announcer.refused(await self._session.subscribe(self._announcer.topics, self._kept, MQTT_TIMEOUT))
                 self._announcer.begin()
                 await self._announce(self._session)
         except SinkError as error:
@@ -166,9 +165,11 @@ class MqttSink:
         """Publish records with a window of unacknowledged messages; return the permanent refusals."""
         if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
-        batch = _Batch(records, replayed, self._encoded, self.pulse)
+        batch = _Batch(records, replayed, self._encoded, self._kept, self.pulse)
         failed, unavailable = "", False
         try:
+            if changed := self._kept.due(asyncio.get_running_loop().time()):
+                await self._session.publish(changed, MQTT_TIMEOUT)
             if self._announcer is not None:
                 self._announcer.note(records)
                 await self._announce(self._session)
@@ -212,15 +213,33 @@ class MqttSink:
 
     async def _publish_status(self, session: MqttSession, status: bytes, limit: float) -> str:
         """Publish the status; return the reason of a refusal, "" for none."""
-        message = _Status(f"{self._topic}/status".encode(), status)
-        await session.publish(message, limit)
-        return str(message.answer) if message.answer.code else ""
+        topic = f"{self._topic}/status"
+        await self._publish_retained(session, message := RetainedMessages({topic: status}), limit)
+        return message.refused.get(topic, "")
+
+    async def _publish_retained(self, session: MqttSession, messages: RetainedMessages, limit: float) -> None:
+        """Publish retained messages, and note those that the broker accepts."""
+        for topic, payload in messages.messages.items():
+            self._kept.note_sent(topic, payload)
+        await session.publish(messages, limit)
+        for topic in messages.messages.keys() - messages.refused.keys():
+            self._kept.note_accepted(topic)
+
+    def _watch(self, session: MqttSession) -> None:
+        """Subscribe to the gateway's own retained topics, without waiting.
+
+        Some brokers end the connection of a client that may not subscribe, in place of an answer. So the sink never
+        subscribes again if a connection has ended without the answers.
+        """
+        if self._watched is not None:
+            answered = all(future.done() for future in self._watched)
+            self._watched = session.request(self._kept.topics, self._kept) if answered else None
 
     async def _announce(self, session: MqttSession) -> None:
         """Publish due announcements, before their records."""
         assert self._announcer is not None
         if announcement := self._announcer.due():
-            await session.publish(announcement, MQTT_TIMEOUT)
+            await self._publish_retained(session, announcement, MQTT_TIMEOUT)
             self._announcer.refused(announcement.refused)
 
     def _encoded(self, record: Record, replayed: bool) -> _Encoded:

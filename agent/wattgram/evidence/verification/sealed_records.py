@@ -93,7 +93,7 @@ class SealedRecords:
                     TimedNote(sealed_time(row["time"]), f"{fields['event']} {fields.get('detail', '')}".strip())
                 )
         elif entry.kind == "correction":
-            result.corrections += [TimedNote(time, _change_text(row)) for row in entry.records]
+            result.corrections += [TimedNote(time, _correction_text(row)) for row in entry.records]
         else:
             result.keys += [TimedNote(time, _key_text(row)) for row in entry.records]
 
@@ -156,6 +156,12 @@ def _configuration_texts(entry: LogEntry) -> list[str]:
 def _change_text(row: JsonObject) -> str:
     before, after = (("not set" if row[end] is None else row[end]) for end in ("from", "to"))
     return f"{row['name']}: {before} -> {after}"
+
+
+def _correction_text(row: JsonObject) -> str:
+    effect = f"x {row['factor']:.10g}" if "factor" in row else row["effect"]
+    people = ", ".join(str(row[name]) for name in ("reason", "by") if row.get(name))
+    return f"{row['change']}: {row['device']} {effect} from {row['from']} to {row['to']}, {people}"
 
 
 def _key_text(row: JsonObject) -> str:

@@ -57,6 +57,7 @@ function spool(spool, seal) {
     fact(t("spool.damaged"), count(spool.damaged)), fact(t("spool.refused"), count(spool.refused)),
     fact(t("spool.written"), bytes(spool.written)), fact(t("spool.size"), bytes(spool.max_size)),
     fact(t("spool.share"), share(spool.share)), fact(t("spool.keep"), age(spool.keep)),
+    fact(t("spool.log"), bytes(spool.log_size)),
     fact(t("spool.sealed"), seal ? count(seal.size) : NONE), fact(t("spool.key"), seal?.key_id ?? NONE),
   ]);
   document.getElementById("spool-state").classList.toggle("alarm", !good);

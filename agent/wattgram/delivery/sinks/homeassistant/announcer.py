@@ -10,33 +10,11 @@ import logging
 from collections.abc import Iterable
 
 from wattgram.base.record import Record, Series
-from wattgram.mqtt.packets import Acknowledgement
+from wattgram.delivery.sinks.retained_topics import RetainedMessages
 
 from .discovery import SITE_OBJECT, Discovery, Options
 
 log = logging.getLogger(__name__)
-
-
-class Announcement:
-    """Retained messages to publish, in the order of becoming due."""
-
-    retain = True
-
-    def __init__(self, due: dict[str, bytes]) -> None:
-        self.refused: dict[str, str] = {}
-        self._topics = list(due)
-        self._messages = iter(
-            [(number, topic.encode(), payload) for number, (topic, payload) in enumerate(due.items())]
-        )
-
-    def next(self) -> tuple[int, bytes, bytes] | None:
-        """Return the next message."""
-        return next(self._messages, None)
-
-    def acknowledged(self, number: int, answer: Acknowledgement) -> None:
-        """Keep a refusal of the broker."""
-        if answer.code:
-            self.refused[self._topics[number]] = str(answer)
 
 
 class Announcer:
@@ -87,10 +65,10 @@ class Announcer:
         if name in self._announced and not self._announced[name].keys() >= set(self._earlier[name]):
             self._make_due(name)
 
-    def due(self) -> Announcement | None:
+    def due(self) -> RetainedMessages | None:
         """Return the due messages."""
         due, self._due = self._due, {}
-        return Announcement(due) if due else None
+        return RetainedMessages(due) if due else None
 
     def refused(self, refused: dict[str, str]) -> None:
         """Log each refused topic once."""

@@ -1,0 +1,99 @@
+"""Retained messages of the gateway: published again after a reconnect, and after another client has changed them.
+
+A broker without a disk loses them at its restart, and the last will of an earlier connection can come late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wattgram.mqtt.mqtt_session import MessageHandler
+from wattgram.mqtt.packets import Acknowledgement
+
+RESTORE_PERIOD = 10.0
+"""Shortest time between two corrections of foreign messages, s: two gateways of one name must not flood a broker."""
+
+MOST_ATTEMPTS = 3
+"""Most connections that may end during the repetition of the messages."""
+
+
+class RetainedMessages:
+    """Retained messages to publish, in their order. messages: by topic. refused: reason of each refused topic."""
+
+    retain = True
+
+    def __init__(self, messages: Mapping[str, bytes]) -> None:
+        self.messages = dict(messages)
+        self.refused: dict[str, str] = {}
+        self._topics = list(messages)
+        self._messages = iter(
+            [(number, topic.encode(), payload) for number, (topic, payload) in enumerate(messages.items())]
+        )
+
+    def next(self) -> tuple[int, bytes, bytes] | None:
+        """Return the next message."""
+        return next(self._messages, None)
+
+    def acknowledged(self, number: int, answer: Acknowledgement) -> None:
+        """Keep a refusal of the broker."""
+        if answer.code:
+            self.refused[self._topics[number]] = str(answer)
+
+
+class RetainedTopics:
+    """Last retained messages of a site, and the topics that another client has changed since.
+
+    topics: filters of the site's own topics, to subscribe to. All other messages also go to the other handler.
+    """
+
+    def __init__(self, site: str, other: MessageHandler | None) -> None:
+        """`site`: begin of the site's topics."""
+        self.topics = (f"{site}/status", f"{site}/seal", f"{site}/goal/+")
+        self._prefix = f"{site}/"
+        self._other = other
+        self._sent: dict[str, bytes] = {}
+        self._last: dict[str, bytes] = {}  # accepted by the broker
+        self._changed: set[str] = set()
+        self._attempts = 0
+        self._restored = float("-inf")  # s
+
+    def note_sent(self, topic: str, payload: bytes) -> None:
+        """Note a message before it is sent: the broker may return it before its acknowledgement."""
+        self._sent[topic] = payload
+
+    def note_accepted(self, topic: str) -> None:
+        """Note that the broker has accepted the sent message of a topic."""
+        self._last[topic] = self._sent[topic]
+
+    def received(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take a message: a last message that another client has replaced or removed becomes due."""
+        if topic in self._last and payload not in (self._last[topic], self._sent[topic]):
+            self._changed.add(topic)
+        if self._other is not None and not topic.startswith(self._prefix):
+            self._other.received(topic, payload, retained)
+
+    def again(self) -> RetainedMessages:
+        """Return the last goals and seal, for a new connection.
+
+        None of them if earlier connections ended before `note_restored`: a broker may end the connection of a client
+        that it does not allow a topic any more, and the records must still go on.
+        """
+        self._attempts += 1
+        if self._attempts > MOST_ATTEMPTS:
+            self._last.clear()
+        own = {topic: payload for topic, payload in self._last.items() if topic.startswith(self._prefix)}
+        own.pop(self.topics[0], None)  # the status has been published
+        return RetainedMessages(own)
+
+    def note_restored(self) -> None:
+        """Note that the messages of `again` have reached the broker."""
+        self._attempts = 0
+        self._changed.clear()
+
+    def due(self, now: float) -> RetainedMessages | None:
+        """Return the last messages of changed topics; None for none, or too soon after the last time. `now`: s."""
+        if not self._changed or now - self._restored < RESTORE_PERIOD:
+            return None
+        self._restored = now
+        changed, self._changed = self._changed, set()
+        return RetainedMessages({topic: self._last[topic] for topic in sorted(changed) if topic in self._last})
