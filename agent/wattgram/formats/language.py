@@ -1,9 +1,10 @@
 """Texts of reports and goals in English or Chinese.
 
 The English text is the key. `languages/zh_*.toml` have one line for each English text: "English" = "Chinese". Names in
-braces are placeholders. A placeholder contains no semicolon and is kept. A placeholder whose name begins with `any` may
-contain anything and is kept; `text` may contain anything and is translated, too; `time` begins with a digit. A text
-without a line remains English.
+braces are placeholders. The begin of the name says the kind:
+
+any: anything, kept. text: anything, translated, too. time: begins with a digit. day_: a date. number: a number. Others
+are kept and contain no semicolon. A text without a line remains English.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Variables of the environment that name the language; the first one that is set decides (POSIX)."""
 
 SEPARATOR, CHINESE_SEPARATOR = "; ", "；"
-KINDS = {"any": ".+?", "text": ".+?", "time": r"\d[^;]*?"}
+KINDS = {"any": ".+?", "text": ".+?", "time": r"\d[^;]*?", "day_": r"[\d-]{10}", "number": r"[-+.,%\d]+"}
 """Allowed values of a placeholder by the begin of its name, as regular expressions."""
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -94,16 +95,19 @@ def _chinese(text: str) -> str:
     if text.isascii() and not any(map(str.isalpha, text)):
         return text
     parts = text.split(SEPARATOR)
-    if len(parts) > 1:
-        said = [_chinese(part) for part in parts]
-        if all(_is_known(part) for part in parts):
-            return CHINESE_SEPARATOR.join(said)
-    if found := _matching(text):
-        template, values = found
-        said_values = {name: _chinese(value) if name.startswith("text") else value for name, value in values.items()}
-        return PLACEHOLDER.sub(lambda match: said_values[match[1]], template)
-    return CHINESE_SEPARATOR.join(_chinese(part) for part in parts) if len(parts) > 1 else text
+    for count in range(len(parts), 0, -1):
+        if (known := _known(SEPARATOR.join(parts[:count]))) is not None:
+            rest = parts[count:]
+            return CHINESE_SEPARATOR.join([known, _chinese(SEPARATOR.join(rest))] if rest else [known])
+    return CHINESE_SEPARATOR.join([parts[0], _chinese(SEPARATOR.join(parts[1:]))]) if len(parts) > 1 else text
 
 
-def _is_known(text: str) -> bool:
-    return text in chinese_texts() or _matching(text) is not None
+def _known(text: str) -> str | None:
+    """Return the Chinese text of a line or of a template; None without either."""
+    if (known := chinese_texts().get(text)) is not None:
+        return known
+    if not (found := _matching(text)):
+        return None
+    template, values = found
+    said = {name: _chinese(value) if name.startswith("text") else value for name, value in values.items()}
+    return PLACEHOLDER.sub(lambda match: said[match[1]], template)

@@ -95,11 +95,8 @@ def _head(shown: SiteReport, period: str, say: Translate) -> str:
     until, covered = escape(shown.local(shown.as_of)), percent(total.coverage)
     warning = "" if total.complete else f"<p class=quiet>{say(f'Not over: the figures end at {until}.')}</p>"
     if not total.enough:
-        lacking = (
-            f"{covered} of the period is covered. Below {MIN_COVERAGE:.0%} the figures are not reliable."
-            if total.complete
-            else f"{covered} of the time until {until} is covered. Below {MIN_COVERAGE:.0%} the figures are not reliable."
-        )
+        span = "the period" if total.complete else f"the time until {until}"
+        lacking = f"{covered} of {span} is covered. Below {MIN_COVERAGE:.0%} the figures are not reliable."
         warning += f"<p class=warning><b>{say('Not enough data:')}</b> {say(lacking)}</p>"
     ends = say(f"{shown.local(total.span.start)} to {shown.local(total.span.end)}")
     rule = say(f"basis {shown.basis}, method {shown.method}")

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import wattgram.goals
 import wattgram.reports
-from wattgram.accounts.figures import FIGURES
+from wattgram.accounts.figures import FIGURES, METHOD_PAGE
 from wattgram.base.event_severity import SEVERITIES
 from wattgram.config.goals_table.claims import ARTICLES, claims
 from wattgram.config.goals_table.dated_rules import dated_rules
 from wattgram.formats.language import PLACEHOLDER, chinese_texts, language_of, translate
 from wattgram.formats.tables import table
 from wattgram.goals.cards.words import CHINESE, ENGLISH
+from wattgram.goals.quantities.limit_grade import PARK_NOTICE
 
 SAY = translate("zh")
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -37,8 +38,8 @@ STATED = {
 """Arguments of calls that people read, by their positions."""
 
 SAMPLES = {
-    "METHOD_PAGE": "docs/method.md",
-    "PARK_NOTICE": "zero-carbon park notice of NDRC, MIIT and NEA 2025: energy per unit of product at class 2 or better",
+    "METHOD_PAGE": METHOD_PAGE,
+    "PARK_NOTICE": PARK_NOTICE,
     "span": "day",
     "name": "pilot",
     "needs": "energy and output",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -62,7 +63,7 @@ def _amount(card: GoalOutcome, value: float | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(text).replace(",", NARROW)
+    return re.sub(r"(?<=\d),(?=\d{3})", NARROW, escape(text))
 
 
 def _top(card: GoalOutcome, words: CardTexts) -> str:

@@ -77,14 +77,14 @@ def elapsed_share(card: GoalOutcome) -> float:
 def _facts(card: GoalOutcome, about: About, say: Translate) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
     digits = of_card(card) + EXTRA_DECIMALS
-    yield "state", ": ".join(filter(None, (say(card.state), card.why)))
+    yield "state", say(": ").join(filter(None, (say(card.state), card.why)))
     yield "corrected time", card.corrections
     yield "indicator", claim.indicator or say("none: nothing measurable")
     yield "formula", claim.formula
     if isinstance(found, IndicatorValue):
         yield "arithmetic", found.arithmetic
         yield "value", amount(card.value, claim.unit, digits)
-        yield "also", "; ".join(extras(card))
+        yield "also", say("; ").join(extras(card))
         yield "manual entry", found.entry
         yield "note", found.note
     if isinstance(found, MissingValue):

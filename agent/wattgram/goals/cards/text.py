@@ -82,7 +82,7 @@ def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TA
         if card.corrections:
             corrected.setdefault(card.corrections, []).append(card.claim.id)
     parts += [say(f"corrected time, {printable(names)}: {', '.join(ids)}") for names, ids in corrected.items()]
-    missing = [f"{card.claim.id}  {printable(missing_text(card))}" for card in cards if missing_text(card)]
+    missing = [f"{card.claim.id}  {printable(missing_text(card, say))}" for card in cards if missing_text(card)]
     if missing:
         parts.append("\n".join((say("not enough data: what is missing, and what to do"), *missing)))
     return "\n\n".join(parts)
@@ -147,11 +147,11 @@ def document(card: GoalOutcome) -> dict[str, object]:
     }
 
 
-def missing_text(card: GoalOutcome) -> str:
+def missing_text(card: GoalOutcome, say: Translate = str) -> str:
     """Return the missing input of a claim and the remedy; "" if nothing is missing."""
     if isinstance(card.finding, MissingValue):
-        return "; ".join(part for part in (card.finding.what, card.finding.add) if part)
-    return "; ".join(part for part in (card.why, card.add) if part) if card.state == "not enough data" else ""
+        return say("; ").join(part for part in (card.finding.what, card.finding.add) if part)
+    return say("; ").join(part for part in (card.why, card.add) if part) if card.state == "not enough data" else ""
 
 
 def extras(card: GoalOutcome) -> list[str]:
