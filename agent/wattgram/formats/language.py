@@ -25,7 +25,7 @@ LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Variables of the environment that name the language; the first one that is set decides (POSIX)."""
 
 SEPARATOR, CHINESE_SEPARATOR = "; ", "；"
-KINDS = {"any": ".+?", "text": ".+?", "time": r"\d[^;]*?", "day_": r"[\d-]{10}", "number": r"[-+.,%\d]+"}
+PLACEHOLDER_KINDS = {"any": ".+?", "text": ".+?", "time": r"\d[^;]*?", "day_": r"[\d-]{10}", "number": r"[-+.,%\d]+"}
 """Allowed values of a placeholder by the begin of its name, as regular expressions."""
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -72,7 +72,7 @@ def _pattern(key: str) -> re.Pattern[str]:
     parts = PLACEHOLDER.split(key)
     for index, part in enumerate(parts):
         if index % 2:
-            allowed = next((regex for kind, regex in KINDS.items() if part.startswith(kind)), "[^;]+?")
+            allowed = next((regex for kind, regex in PLACEHOLDER_KINDS.items() if part.startswith(kind)), "[^;]+?")
             parts[index] = f"(?P<{part}>{allowed})"
         else:
             parts[index] = re.escape(part)
