@@ -81,6 +81,18 @@ def number(low: float, high: float) -> Callable[[str], Any]:
     return option_type(parser)
 
 
+def add_devices(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add --device with names and commas, also several times; `meaning`: help text."""
+    parser.add_argument(
+        "--device",
+        type=lambda text: text.split(","),
+        action="extend",
+        default=[],
+        metavar="NAME,...",
+        help=meaning,
+    )
+
+
 def add_format(parser: argparse.ArgumentParser, *more: str) -> None:
     """Add --format with table, json and `more` formats."""
     formats = ("table", "json", *more)

@@ -12,7 +12,7 @@ from wattgram.base.clock import MS
 from wattgram.base.period import instant, parse_period_end
 from wattgram.base.units import rfc3339
 
-from .arguments import UsageError, choice
+from .arguments import UsageError, add_devices, choice
 
 if TYPE_CHECKING:
     from wattgram.evidence.signed_note import VerifierKey
@@ -57,14 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--from", dest="begin", metavar="TIME", help="begin of the comparison (default: first record)")
     parser.add_argument("--to", dest="end", metavar="TIME", help="end of the comparison (default: end of the log)")
-    parser.add_argument(
-        "--device",
-        type=lambda text: text.split(","),
-        action="extend",
-        default=[],
-        metavar="NAME,...",
-        help="devices of the export, if not all",
-    )
+    add_devices(parser, "devices of the export, if not all")
     parser.add_argument("--format", type=choice(("table", "json")), default="table", metavar="table|json")
 
 

@@ -1,8 +1,9 @@
-"""Tables for a terminal."""
+"""Tables of texts for a terminal and for a page."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from unicodedata import combining, east_asian_width
 
 
@@ -18,6 +19,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[in
         return "  ".join(padded).rstrip()
 
     return "\n".join([line(head), line(["-" * width for width in widths]), *(line(row) for row in rows)])
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of words for a page; external texts are escaped."""
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table class=words><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>"
 
 
 def printable(text: str) -> str:

@@ -16,7 +16,7 @@ from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.invoice_table import InvoiceConfig
 from wattgram.config.load import Config
 from wattgram.formats.language import Translate
-from wattgram.formats.tables import printable, table
+from wattgram.formats.tables import html_table, printable, table
 from wattgram.store.history import History
 
 LEAST_BILL_COVERAGE = 0.999
@@ -258,15 +258,11 @@ def bill_html(bills: Sequence[BillComparison], say: Translate = str) -> str:
     """Return the bills as a section of a page; "" without any."""
     if not bills:
         return ""
-    head = "".join(f"<th>{escape(say(name))}</th>" for name in BILL_HEADS)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in bill_rows(bills, say)
-    )
     found = "".join(f"<li>{escape(say(bill.finding))}</li>" for bill in bills if bill.finding)
     return (
         f"<section><h2>{say('Bills beside the meters')}</h2>"
         f"<p>{say('The uncertainty is that of the meters, with a coverage factor of 2.')}</p>"
-        f"<table class=words><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+        f"{html_table(tuple(map(say, BILL_HEADS)), bill_rows(bills, say))}"
         f"{f'<ul>{found}</ul>' if found else ''}</section>"
     )
 

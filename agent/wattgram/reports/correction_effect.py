@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from itertools import groupby
 
 from wattgram.accounts.correction_names import CORRECTION_TEXT
@@ -15,7 +14,7 @@ from wattgram.base.units import rfc3339
 from wattgram.config.correction_table import CorrectionConfig, names
 from wattgram.config.load import Config
 from wattgram.formats.language import Translate
-from wattgram.formats.tables import printable, table
+from wattgram.formats.tables import html_table, printable, table
 from wattgram.store.history import History
 
 COMPARED_FIELDS = ("load_energy", "grid_import_energy", "grid_export_energy", "pv_energy", "emission")
@@ -176,17 +175,13 @@ def effect_html(found: Sequence[CorrectionEffect], say: Translate = str) -> str:
     """Return the corrections as a section of a page; "" without any."""
     if not found:
         return ""
-    head = "".join(f"<th>{escape(say(name))}</th>" for name in HEADS)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in effect_rows(found, say)
-    )
     lead = say(
         "The readings stay as they were read. The sums are of the windows of the corrected time, before and after the "
         "correction."
     )
     return (
-        f"<section><h2>{say('Corrections of the past')}</h2><p>{lead}</p><table class=words><thead><tr>"
-        f"{head}</tr></thead><tbody>{lines}</tbody></table></section>"
+        f"<section><h2>{say('Corrections of the past')}</h2><p>{lead}</p>"
+        f"{html_table(tuple(map(say, HEADS)), effect_rows(found, say))}</section>"
     )
 
 
