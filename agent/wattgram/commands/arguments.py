@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from wattgram.base import period, toml_table
+from wattgram.formats.language import LANGUAGES, language_of
 from wattgram.simulation.plant_names import PLANTS
 
 YEAR = 365.0
@@ -97,6 +99,23 @@ def add_format(parser: argparse.ArgumentParser, *more: str) -> None:
     parser.add_argument(
         "--format", type=choice(formats), default="table", metavar="|".join(formats), help="default: table"
     )
+
+
+def add_lang(parser: argparse.ArgumentParser) -> None:
+    """Add --lang. `language` returns the value."""
+    parser.add_argument(
+        "--lang",
+        type=choice(LANGUAGES),
+        metavar="|".join(LANGUAGES),
+        help="language of the texts (default: zh if the locale is Chinese, else en; JSON and CSV: en)",
+    )
+
+
+def language(options: argparse.Namespace) -> str:
+    """Return --lang, else the language of the locale for people, and English for other programs."""
+    if options.lang:
+        return str(options.lang)
+    return LANGUAGES[0] if options.format in ("json", "csv") else language_of(os.environ)
 
 
 def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
