@@ -63,7 +63,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the result; exit code 1 if something differs or is missing."""
-    from wattgram.evidence.verification.comparison import ComparedPeriod
+    from wattgram.evidence.verification.compared_period import ComparedPeriod
     from wattgram.evidence.verification.verify_files import verified
 
     logs = [*options.log, *(path for path in options.files if _is_log(path))]
@@ -127,8 +127,14 @@ def _table(result: VerificationResult) -> str:
         lines += [f"{name:<22}{rfc3339(note.time * MS)[:16]} {note.text}" for note in shown]
         lines += [f"{name:<22}{more} settings that were not set before; see --format json"] if more else []
     lines += [f"not in these files    {name}" for name in sorted(result.absent)]
+    if result.partial_minutes:
+        lines.append(f"partial quarters      {result.partial_minutes:,} minutes compared alone, by 4 bytes each")
+    if result.not_compared:
+        lines.append(f"not compared          {result.not_compared:,} records: only in part in the period, or replaced")
     lines += [f"not sealed            {count:,} records {kind}" for kind, count in result.not_sealed_kinds.items()]
-    if result.ok:
+    if result.ok and not result.files:
+        lines.append("result                the log alone is consistent; no file was compared")
+    elif result.ok:
         lines.append("result                all values are as sealed")
     else:
         lines.append(f"result                {result.found:,} findings; the first:")

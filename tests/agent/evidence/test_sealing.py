@@ -342,6 +342,68 @@ def test_a_rotated_key_signs_beside_the_old_key_for_30_days(tmp_path: Path) -> N
     assert not (site.spool / OLD_KEY_FILE).exists()
 
 
+def test_a_lost_key_begins_a_log_that_the_old_key_did_not_sign(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    site.live(1)
+    last, old = site.seals[-1], site.vkey
+    (site.spool / "seal-key").unlink()
+    site.live(0)
+    new = site.vkey
+    site.live(1)  # another start: the key is no longer new
+    assert site.state.origin.startswith(f"{new.partition('+')[0].rpartition('-')[0]}-20261102T")
+    assert len(logs_of(Path(site.log))) == 2
+    first = entries(site)[0].records[0]
+    assert (first["before"], first["after"]) == (old, checkpoint_note(last.checkpoint).text)
+    path = site.export()
+    for keys in ((old,), (new,)):
+        ended = site.verify(path, "--log", site.log, key=keys[0])
+        assert (ended.code, "signed by another key" in ended.out) == (1, True)
+    ended = site.verify(path, "--log", site.log, "--key", old, key=new)
+    assert ended.code == 0, ended.out
+    assert f"replaced {old}: key replaced without the old key's signature" in ended.out
+
+
+def test_a_key_and_a_log_that_are_lost_do_not_begin_in_silence(tmp_path: Path) -> None:
+    # the spool still has the seals that were published
+    site = SealedSite(tmp_path)
+    site.live(1)
+    last = site.seals[-1]
+    shutil.rmtree(site.log)
+    (site.spool / "seal-key").unlink()
+    site.live(1)
+    first = entries(site)[0].records[0]
+    assert first["after"] == checkpoint_note(last.checkpoint).text
+    assert first["reason"].startswith("key and log were lost")
+    assert "key replaced without the old key's signature" in site.verify("--log", site.log).out
+
+
+def test_a_replaced_key_of_the_operator_begins_a_log(tmp_path: Path) -> None:
+    site, key = SealedSite(tmp_path / "site"), tmp_path / "operator-key"
+    site.live(1)
+    old, before = site.vkey, site.state.origin
+    (site.spool / "seal-key").rename(key)
+    site.configure(more=f'[evidence]\nkey = {{ file = "{key}" }}')
+    site.live(1)
+    assert site.state.origin == before, "the same key, moved"
+    other = SealedSite(tmp_path / "other")
+    other.live(0)
+    shutil.copy(other.spool / "seal-key", key)
+    site.live(1)
+    assert site.state.origin != before
+    assert entries(site)[0].records[0]["before"] == old
+
+
+def test_a_clock_set_back_between_two_runs_is_in_the_log(tmp_path: Path) -> None:
+    def wait(begin: int) -> list[Record]:
+        text = "until 2026-11-02T00:35:00Z: published already, before the clock was set back"
+        return [event("2026-11-02T00:00:07+00:00", "", "instants wait", text)] if begin == BEGIN else []
+
+    site = SealedSite(tmp_path)
+    site.live(1, more=wait)
+    assert ("clock", "00:00", None) in outline(site)
+    assert "clock                 2026-11-02T00:00 instants wait until" in site.verify("--log", site.log).out
+
+
 def test_a_key_of_the_operator_signs(tmp_path: Path) -> None:
     first = SealedSite(tmp_path / "first")
     first.live(0)
