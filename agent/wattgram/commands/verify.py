@@ -12,7 +12,7 @@ from wattgram.base.clock import MS
 from wattgram.base.period import instant, parse_period_end
 from wattgram.base.units import rfc3339
 
-from .arguments import UsageError, choice
+from .arguments import UsageError, add_devices, choice
 
 if TYPE_CHECKING:
     from wattgram.evidence.signed_note import VerifierKey
@@ -57,20 +57,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--from", dest="begin", metavar="TIME", help="begin of the comparison (default: first record)")
     parser.add_argument("--to", dest="end", metavar="TIME", help="end of the comparison (default: end of the log)")
-    parser.add_argument(
-        "--device",
-        type=lambda text: text.split(","),
-        action="extend",
-        default=[],
-        metavar="NAME,...",
-        help="devices of the export, if not all",
-    )
+    add_devices(parser, "devices of the export, if not all")
     parser.add_argument("--format", type=choice(("table", "json")), default="table", metavar="table|json")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the result; exit code 1 if something differs or is missing."""
-    from wattgram.evidence.verification.comparison import ComparedPeriod
+    from wattgram.evidence.verification.compared_period import ComparedPeriod
     from wattgram.evidence.verification.verify_files import verified
 
     logs = [*options.log, *(path for path in options.files if _is_log(path))]
@@ -134,8 +127,14 @@ def _table(result: VerificationResult) -> str:
         lines += [f"{name:<22}{rfc3339(note.time * MS)[:16]} {note.text}" for note in shown]
         lines += [f"{name:<22}{more} settings that were not set before; see --format json"] if more else []
     lines += [f"not in these files    {name}" for name in sorted(result.absent)]
+    if result.partial_minutes:
+        lines.append(f"partial quarters      {result.partial_minutes:,} minutes compared alone, by 4 bytes each")
+    if result.not_compared:
+        lines.append(f"not compared          {result.not_compared:,} records: only in part in the period, or replaced")
     lines += [f"not sealed            {count:,} records {kind}" for kind, count in result.not_sealed_kinds.items()]
-    if result.ok:
+    if result.ok and not result.files:
+        lines.append("result                the log alone is consistent; no file was compared")
+    elif result.ok:
         lines.append("result                all values are as sealed")
     else:
         lines.append(f"result                {result.found:,} findings; the first:")
