@@ -90,7 +90,7 @@ def comparisons(history: History, config: Config, since: int, until: int, as_of:
 
 
 class _Metering:
-    """Energies of the incomers: of whole days from the day book, of parts of days from quarters of an hour."""
+    """Energies of the incomers: of a single one from quarters of an hour, else of whole days from the day book."""
 
     def __init__(self, history: History, config: Config) -> None:
         self._history = history
