@@ -90,7 +90,7 @@ def comparisons(history: History, config: Config, since: int, until: int, as_of:
 
 
 class _Metering:
-    """Energies of the incomers: of whole days from the day book, of parts of days from quarters of an hour."""
+    """Energies of the incomers: of a single one from quarters of an hour, else of whole days from the day book."""
 
     def __init__(self, history: History, config: Config) -> None:
         self._history = history
@@ -119,12 +119,15 @@ class _Metering:
             return None
         found = self._of_days(first, last, names)
         for begin, end in parts:
-            found = found.plus(self._of_quarters(begin, end))
+            found = found.plus(self._quarters(begin, end)[0])
         if len(self.incomers) > 1:
             return found
-        # A day that is corrected in part is known by its quarters alone, and so is a balance that was withheld.
-        by_quarters = self._of_quarters(invoice.since, invoice.until)
-        return by_quarters if by_quarters.seconds > found.seconds else found
+        # The quarters have all late energy and all corrections. The day book outlives them, and may know more time: a
+        # quarter is known if its whole balance is.
+        by_quarters, stored = self._quarters(invoice.since, invoice.until)
+        if stored < found.seconds:
+            return found
+        return MeteredPeriod(by_quarters.imported, by_quarters.exported, max(by_quarters.seconds, found.seconds))
 
     def _of_days(self, first: int, last: int, names: Sequence[str]) -> MeteredPeriod:
         days: dict[int, dict[str, Mapping[str, float]]] = {}
@@ -140,13 +143,14 @@ class _Metering:
             seconds += min((numbers.get("seconds", 0.0) for numbers in found), default=0.0)
         return MeteredPeriod(fsum(imported), fsum(exported), seconds)
 
-    def _of_quarters(self, begin: int, end: int) -> MeteredPeriod:
-        """Return the energy of a single incomer in a part of a day; a quarter is known if its balance is."""
-        found = MeteredPeriod()
+    def _quarters(self, begin: int, end: int) -> tuple[MeteredPeriod, float]:
+        """Return the energy of a single incomer by quarters of an hour, and the length of those that have any, s."""
+        found, stored = MeteredPeriod(), 0.0
         for record in self._history.windows("15m", begin, end):
             fields = record.as_dict()
             if "grid_import_energy" not in fields and "grid_export_energy" not in fields:
                 continue
+            stored += 900.0
             found = found.plus(
                 MeteredPeriod(
                     float(fields.get("grid_import_energy", 0.0)),
@@ -154,7 +158,7 @@ class _Metering:
                     900.0 * float(fields.get("coverage", 0.0)),
                 )
             )
-        return found
+        return found, stored
 
 
 def _comparison(metering: _Metering, invoice: InvoiceConfig, as_of: int) -> BillComparison:
