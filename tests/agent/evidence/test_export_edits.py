@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.sealed_sites import SealedSite
+from tests.support.stored_history import utc
 
 KINDS = ("--kind", "device,emission,event,gateway,goal")
 HOUR = "2026-11-02T00:"
@@ -82,6 +83,19 @@ def test_an_honest_part_is_as_sealed(
 def test_a_part_without_from_begins_at_its_first_record(site: SealedSite) -> None:
     path = site.export("csv", *KINDS, "--from", f"{HOUR}15:00Z")
     assert kinds(verified(site, path)) == []
+
+
+def test_days_are_those_of_the_export(tmp_path: Path) -> None:
+    # 2026-11-02 ends at 16:00Z at the site: the second hour belongs to the next local day
+    site = SealedSite(tmp_path, begin=utc("2026-11-02T15:00:00+00:00"))
+    site.live(8)
+    site.tar()
+    day = ("--to", "2026-11-02")
+    result = verified(site, site.export("csv", *KINDS, *day), *day)
+    assert (kinds(result), result["partial_minutes"]) == ([], 14)
+    day = ("--from", "2026-11-03")
+    result = verified(site, site.export("csv", *KINDS, *day), *day)
+    assert (kinds(result), result["not_compared"]) == ([], 1)
 
 
 def test_a_change_in_a_partial_quarter_is_found(site: SealedSite, tmp_path: Path) -> None:
