@@ -11,7 +11,7 @@ from wattgram.base.clock import MS
 from wattgram.base.period import parse_period_end
 from wattgram.base.units import rfc3339
 
-from .arguments import UsageError, choice, option_type
+from .arguments import UsageError, add_devices, choice, option_type
 
 if TYPE_CHECKING:
     from wattgram.evidence.signed_note import VerifierKey
@@ -62,14 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             metavar="TIME",
             help=f"the same as for the export: a local day or a time (default: {default})",
         )
-    parser.add_argument(
-        "--device",
-        type=lambda text: text.split(","),
-        action="extend",
-        default=[],
-        metavar="NAME,...",
-        help="devices of the export, if not all",
-    )
+    add_devices(parser, "devices of the export, if not all")
     parser.add_argument("--format", type=choice(("table", "json")), default="table", metavar="table|json")
 
 

@@ -15,7 +15,8 @@ from wattgram.base.units import rfc3339
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.invoice_table import InvoiceConfig
 from wattgram.config.load import Config
-from wattgram.formats.tables import printable, table
+from wattgram.formats.language import Translate
+from wattgram.formats.tables import html_table, printable, table
 from wattgram.store.history import History
 
 LEAST_BILL_COVERAGE = 0.999
@@ -224,7 +225,7 @@ def bill_json(bill: BillComparison) -> dict[str, object]:
 BILL_HEADS = ("meter", "from", "to", "document", "billed kWh", "metered kWh", "+-", "export kWh", "metered", "+-", "")
 
 
-def bill_rows(bills: Sequence[BillComparison]) -> list[tuple[str, ...]]:
+def bill_rows(bills: Sequence[BillComparison], say: Translate = str) -> list[tuple[str, ...]]:
     """Return the cells of bills below `BILL_HEADS`."""
     rows = []
     for bill in bills:
@@ -233,7 +234,7 @@ def bill_rows(bills: Sequence[BillComparison]) -> list[tuple[str, ...]]:
         exported = [_kwh(value if known else None) for value in (bill.metered.exported, bill.export_uncertainty)]
         rows.append(
             (
-                invoice.meter or "grid connection",
+                invoice.meter or say("grid connection"),
                 rfc3339(invoice.since),
                 rfc3339(invoice.until),
                 invoice.document,
@@ -241,28 +242,27 @@ def bill_rows(bills: Sequence[BillComparison]) -> list[tuple[str, ...]]:
                 *metered,
                 _kwh(invoice.export),
                 *exported,
-                f"{bill.state}: {bill.why}" if bill.why else bill.state,
+                ": ".join(say(text) for text in (bill.state, bill.why) if text),
             )
         )
     return rows
 
 
-def bill_table(bills: Sequence[BillComparison]) -> str:
+def bill_table(bills: Sequence[BillComparison], say: Translate = str) -> str:
     """Return the bills as a table for a terminal."""
-    rows = [tuple(printable(cell) for cell in row) for row in bill_rows(bills)]
-    return f"bills beside the meters\n{table(BILL_HEADS, rows, right=range(4, 10))}"
+    rows = [tuple(printable(cell) for cell in row) for row in bill_rows(bills, say)]
+    return f"{say('bills beside the meters')}\n{table(tuple(map(say, BILL_HEADS)), rows, right=range(4, 10))}"
 
 
-def bill_html(bills: Sequence[BillComparison]) -> str:
+def bill_html(bills: Sequence[BillComparison], say: Translate = str) -> str:
     """Return the bills as a section of a page; "" without any."""
     if not bills:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in BILL_HEADS)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in bill_rows(bills))
-    found = "".join(f"<li>{escape(bill.finding)}</li>" for bill in bills if bill.finding)
+    found = "".join(f"<li>{escape(say(bill.finding))}</li>" for bill in bills if bill.finding)
     return (
-        "<section><h2>Bills beside the meters</h2><p>The uncertainty is that of the meters, with a coverage factor of "
-        f"2.</p><table class=words><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+        f"<section><h2>{say('Bills beside the meters')}</h2>"
+        f"<p>{say('The uncertainty is that of the meters, with a coverage factor of 2.')}</p>"
+        f"{html_table(tuple(map(say, BILL_HEADS)), bill_rows(bills, say))}"
         f"{f'<ul>{found}</ul>' if found else ''}</section>"
     )
 

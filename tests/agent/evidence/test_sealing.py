@@ -7,7 +7,8 @@ import shutil
 from base64 import b64decode
 from pathlib import Path
 
-from wattgram.base.record import Record
+from wattgram.base.record import Record, Series, Value, record
+from wattgram.delivery.configuration import load
 from wattgram.evidence.log_entry import LogEntry, quarter_text
 from wattgram.evidence.log_files import LogFiles, logs_of
 from wattgram.evidence.merkle import included_root, leaf_hash
@@ -17,6 +18,7 @@ from wattgram.evidence.tile_tree import TileTree
 
 from tests.support.command_runs import called
 from tests.support.sealed_sites import BEGIN, SealedSite
+from tests.support.stated_sites import stated_terms
 from tests.support.stored_history import NS, QUARTER, event, window
 
 MINUTE = 60 * NS
@@ -175,6 +177,27 @@ def test_a_correction_of_the_past_is_an_entry(tmp_path: Path) -> None:
     text = "incomer x 0.75 from 2026-10-01T16:00:00.000Z to 2026-10-22T16:00:00.000Z, CT ratio 80 instead of 60, Li Wei"
     assert f"\ncorrections           2026-11-02T00:15 added: {text}" in ended.out
     assert f"\ncorrections           2026-11-02T00:30 removed: {text}" in ended.out
+
+
+def test_a_record_leads_to_the_entry_with_its_terms(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    factor_digest, config_digest = stated_terms(load(site.path)).digests
+    texts = ("config_digest", "factor_digest")
+    series = Series("emission", (("site", "works"), ("window", "1h")), ("load_energy",), (), texts)
+
+    def stated(begin: int) -> list[Record]:
+        other = config_digest if begin == BEGIN else "0123456789abcdef"
+        fields: dict[str, Value] = {"load_energy": 1.0, "config_digest": other, "factor_digest": factor_digest}
+        return [record(series, begin, fields)]
+
+    site.live(1, more=stated)
+    assert "no entry has" not in site.verify("--log", site.log).out
+    site.live(1, more=stated)
+    ended = site.verify("--log", site.log)
+    assert ended.code == 0
+    text = "2026-11-02T00:15 no entry has the config_digest '0123456789abcdef' of 1 records, the first at this time"
+    assert text in ended.out
+    assert ended.out.count("no entry has") == 1
 
 
 def test_a_setting_with_the_name_of_a_correction_is_none(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 from zoneinfo import available_timezones
 
+from wattgram.base.canonical import DIGEST_DIGITS
 from wattgram.base.clock import MS
 from wattgram.base.units import rfc3339
 from wattgram.evidence.log_entry import LogEntry, sealed_time
@@ -22,6 +23,10 @@ RowKey = tuple[str, tuple[tuple[str, str], ...]]
 
 NEWLY_SET = ": not set -> "
 """Part of a note about a setting without an earlier value."""
+
+
+TERMS = {"config_digest": "configuration", "factor_digest": "factors"}
+"""Text of an emission with the first digits of a digest of a `config` entry, and the key of the entry."""
 
 
 class EntryPlace(NamedTuple):
@@ -59,6 +64,8 @@ class SealedRecords:
         self.zones: set[str] = set()  # time zones that the site ever had
         self.zone = "UTC"  # the last one of them
         self._tags: dict[RowKey, RowKey] = {}
+        self._stated: dict[tuple[str, str], list[int]] = {}  # times of the records with a digest of their terms
+        self._terms: set[tuple[str, str]] = set()  # digests of the entries
 
     def add_log(self, number: int, log: CheckedLog, result: VerificationResult) -> None:
         """Add the entries of a log; unreadable rows are findings."""
@@ -72,7 +79,11 @@ class SealedRecords:
                 result.add("entry unreadable", f"entry {index} of {origin}: {type(error).__name__} {error}")
 
     def add_quarters(self, result: VerificationResult) -> None:
-        """Note the quarters that are missing or amended."""
+        """Note the quarters that are missing or amended, and terms of records that no entry has."""
+        for (name, digest), times in self._stated.items():
+            if (name, digest) not in self._terms:
+                text = f"no entry has the {name} {digest!r:.40} of {len(times)} records, the first at this time"
+                result.configuration.append(TimedNote(min(times), text))
         if self.quarters:
             first, last = min(self.quarters), max(self.quarters)
             missing = [quarter for quarter in range(first, last + 1) if quarter not in self.quarters]
@@ -93,6 +104,8 @@ class SealedRecords:
             self.zones.update(zones)
             self.zone = zones[-1] if zones else self.zone
             result.configuration += [TimedNote(time, text) for text in _configuration_texts(entry)]
+            digests = entry.records[0]
+            self._terms |= {(name, str(digests.get(key, ""))[:DIGEST_DIGITS]) for name, key in TERMS.items()}
         elif entry.kind == "clock":
             for row in entry.records:
                 fields = row["fields"]
@@ -119,6 +132,8 @@ class SealedRecords:
         else:
             fields = sealed_values(row)
             self.texts.setdefault(key, set()).update(name for name, value in fields.items() if isinstance(value, str))
+            for name in TERMS.keys() & fields.keys():
+                self._stated.setdefault((name, str(fields[name])), []).append(time)
             revision = fields.get("revision", 0.0)
             assert isinstance(revision, float)
             version = SealedVersion(place, quarter, revision, record_hash(time, fields))
