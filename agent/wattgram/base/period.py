@@ -68,10 +68,7 @@ def parse_period(value: object) -> PeriodOption:
     first, dots, last = text.partition("..")
     if not dots:
         raise ValueError(f"found {text!r}{nearest(text, PERIOD_UNITS)}; allowed: {ALLOWED}")
-    try:
-        return PeriodOption("", parse_period_end(first), parse_period_end(last))
-    except ValueError as error:
-        raise ValueError(f"found {text!r} as a period: {error}") from error
+    return PeriodOption("", _end(first, ALLOWED), _end(last, ALLOWED))
 
 
 def spans(option: PeriodOption, first: int, over: int, zone: ZoneInfo) -> list[PeriodSpan]:
@@ -123,8 +120,12 @@ def window_start(window: str, time: int, zone: ZoneInfo) -> int:
 
 def parse_period_end(value: object) -> date | datetime:
     """Parse a date or an instant. ValueError: what was found and what is allowed."""
-    text = str(value)
-    mistake = f"found {text!r}; allowed: {ALLOWED_TIME}"
+    return _end(str(value), ALLOWED_TIME)
+
+
+def _end(text: str, allowed: str) -> date | datetime:
+    """Parse a date or an instant; `allowed`: words of the error."""
+    mistake = f"found {text!r}; allowed: {allowed}"
     if not (is_date := _DATE.fullmatch(text)) and not _TIME.fullmatch(text):
         raise ValueError(mistake)
     try:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.command_runs import called
 from tests.support.sealed_sites import SealedSite
+from tests.support.stored_history import utc
 
 KINDS = ("--kind", "device,emission,event,gateway,goal")
 HOUR = "2026-11-02T00:"
@@ -63,6 +65,8 @@ def place(rows: list[list[str]], *cells: str) -> int:
         # To 00:40: 10 minutes of the 3 series, 9 of the ticks, whose last minute lacks the tick at 00:40. Not compared:
         # the tick at 00:20.
         (("--from", f"{HOUR}20:00Z", "--to", f"{HOUR}40:00Z"), (1, 4 * 10 + 3 * 10 + 9)),
+        # A second more, and the quarter 00:30 is complete; a reading of each of 3 series at 00:45:00 is not compared.
+        (("--from", f"{HOUR}15:00Z", "--to", f"{HOUR}45:01Z"), (4, 0)),
         # Within a minute: 00:20 is not complete, with 3 readings of each device in it, a tick at 00:21, and no gateway
         # record. 9 minutes of each of the 4 series.
         (("--from", f"{HOUR}20:30Z", "--to", f"{HOUR}30:00.500Z"), None),
@@ -82,6 +86,19 @@ def test_an_honest_part_is_as_sealed(
 def test_a_part_without_from_begins_at_its_first_record(site: SealedSite) -> None:
     path = site.export("csv", *KINDS, "--from", f"{HOUR}15:00Z")
     assert kinds(verified(site, path)) == []
+
+
+def test_days_are_those_of_the_export(tmp_path: Path) -> None:
+    # 2026-11-02 ends at 16:00Z at the site: the second hour belongs to the next local day
+    site = SealedSite(tmp_path, begin=utc("2026-11-02T15:00:00+00:00"))
+    site.live(8)
+    site.tar()
+    day = ("--to", "2026-11-02")
+    result = verified(site, site.export("csv", *KINDS, *day), *day)
+    assert (kinds(result), result["partial_minutes"]) == ([], 14)
+    day = ("--from", "2026-11-03")
+    result = verified(site, site.export("csv", *KINDS, *day), *day)
+    assert (kinds(result), result["not_compared"]) == ([], 1)
 
 
 def test_a_change_in_a_partial_quarter_is_found(site: SealedSite, tmp_path: Path) -> None:
@@ -204,3 +221,10 @@ def test_a_log_without_files_is_consistent_alone(site: SealedSite) -> None:
     ended = site.verify(site.log)
     assert (ended.code, "all values" in ended.out) == (0, False)
     assert "the log alone is consistent; no file was compared" in ended.out
+
+
+@pytest.mark.parametrize("command", [("verify", "log.tar", "--key", "k", "--to"), ("export", "--to")])
+def test_a_wrong_time_names_what_the_option_takes(command: tuple[str, ...]) -> None:
+    ended = called(*command, "2026-11-31")
+    assert (ended.code, "found '2026-11-31'; allowed: a date such as" in ended.err) == (2, True)
+    assert "month, year" not in ended.err

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from wattgram.base.clock import MS
-from wattgram.base.period import window_end
+from wattgram.base.period import instant, window_end
 from wattgram.base.record import WINDOWS
 from wattgram.evidence.record_digest import MINUTE_MS, QUARTER_MINUTES, QUARTER_MS, place_in_time
 
@@ -31,6 +32,21 @@ class ComparedPeriod:
     def has(self, time: int) -> bool:
         """Return whether an export of this period contains the records of a time, ms."""
         return (self.begin is None or time >= self.begin) and (self.end is None or time < self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class StatedPeriod:
+    """Period as a user states it, as for `wattgram export`: dates are local days, the last one included."""
+
+    begin: date | datetime | None = None
+    end: date | datetime | None = None
+    devices: frozenset[str] = frozenset()
+
+    def at(self, zone: ZoneInfo) -> ComparedPeriod:
+        """Return the period at a site in a time zone."""
+        begin = None if self.begin is None else instant(self.begin, zone) // MS
+        end = None if self.end is None else instant(self.end, zone, last=True) // MS
+        return ComparedPeriod(begin, end, self.devices)
 
 
 def held_minutes(kind: str, tags: dict[str, str], quarter: int, begin: int, end: int) -> list[int]:

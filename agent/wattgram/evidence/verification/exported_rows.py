@@ -27,7 +27,7 @@ MOST_LINE = 1 << 20
 _HEAD = re.compile(r"((?:[^\\ ,]|\\.)+)((?:,(?:[^\\ ,=]|\\.)+=(?:[^\\ ,=]|\\.)+)*) ")
 _TAG = re.compile(r",((?:[^\\ ,=]|\\.)+)=((?:[^\\ ,=]|\\.)+)")
 _FIELD = re.compile(r'((?:[^\\ ,=]|\\.)+)=(?:"((?:[^"\\]|\\.)*)"|(-?[0-9][0-9.eE+-]*)(i?))([, ])')
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_CELL_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ESCAPED = re.compile(r"\\([,= ])")
 _QUOTED = re.compile(r'\\(["\\])')
 
@@ -83,7 +83,7 @@ def typed(fields: Mapping[str, ExportedValue], texts: frozenset[str] | set[str])
             text = value.replace("\n", " ").replace("\r", " ")
             if isinstance(value, CsvCell):
                 if name not in texts:
-                    found[name] = float(value) + 0.0 if _NUMBER.fullmatch(value) else text
+                    found[name] = float(value) + 0.0 if _CELL_NUMBER.fullmatch(value) else text
                     continue
                 if text.startswith("'") and text[1:].startswith(FORMULA):
                     text = text[1:]

@@ -62,6 +62,7 @@ class SealedRecords:
         self.quarters: dict[int, int] = {}
         self.amended: set[int] = set()
         self.zones: set[str] = set()  # time zones that the site ever had
+        self.zone = "UTC"  # the last one of them
         self._tags: dict[RowKey, RowKey] = {}
         self._stated: dict[tuple[str, str], list[int]] = {}  # times of the records with a digest of their terms
         self._terms: set[tuple[str, str]] = set()  # digests of the entries
@@ -99,7 +100,9 @@ class SealedRecords:
             for row in entry.records:
                 self._add_row(place, entry.quarter, row)
         elif entry.kind == "config":
-            self.zones.update(_zones(entry))
+            zones = _zones(entry)
+            self.zones.update(zones)
+            self.zone = zones[-1] if zones else self.zone
             result.configuration += [TimedNote(time, text) for text in _configuration_texts(entry)]
             digests = entry.records[0]
             self._terms |= {(name, str(digests.get(key, ""))[:DIGEST_DIGITS]) for name, key in TERMS.items()}
@@ -172,10 +175,10 @@ def _configuration_texts(entry: LogEntry) -> list[str]:
     return [*texts, *map(_change_text, changes)]
 
 
-def _zones(entry: LogEntry) -> set[str]:
-    """Return the time zones of an entry that this machine knows."""
+def _zones(entry: LogEntry) -> list[str]:
+    """Return the time zones of an entry that this machine knows, the later one last."""
     ends = [row[end] for row in entry.records if row.get("name") == "site.timezone" for end in ("from", "to")]
-    return {zone for zone in ends if isinstance(zone, str) and zone in available_timezones()}
+    return [zone for zone in ends if isinstance(zone, str) and zone in available_timezones()]
 
 
 def _change_text(row: JsonObject) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from wattgram.base.errors import HistoryError
 from wattgram.evidence.log_entry import LogEntry
 from wattgram.evidence.log_files import CHECKPOINT_FILE, LogFiles, logs_of
 from wattgram.evidence.signed_note import MOST_NOTE_BYTES, VerifierKey
 
-from .compared_period import ComparedPeriod
+from .compared_period import StatedPeriod
 from .comparison import Comparison
 from .exported_rows import rows_of
 from .log_check import CheckedLog
@@ -23,7 +24,7 @@ def verified(
     logs: Sequence[Path],
     keys: Sequence[VerifierKey],
     checkpoints: Sequence[Path],
-    period: ComparedPeriod,
+    period: StatedPeriod,
 ) -> VerificationResult:
     """Return the result of a verification. HistoryError: a file or a log is unreadable.
 
@@ -49,7 +50,7 @@ def verified(
         return checked[place.log].entry(place.number)
 
     site = next((log.site for log in checked if log.head is not None), "")
-    comparison = Comparison(sealed, site, period, entry, result)
+    comparison = Comparison(sealed, site, period.at(ZoneInfo(sealed.zone)), entry, result)
     result.files = len(files)
     for path in sorted(files, key=_first_time):
         try:
