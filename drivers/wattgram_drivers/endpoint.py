@@ -44,6 +44,7 @@ _PARITY_WORDS: dict[str, Parity] = {"none": "N", "even": "E", "odd": "O"}
 _OPTIONS = ("baudrate", "parity", "stopbits", "bytesize")
 _FILES = ("ca", "cert", "key")
 _PORTS: dict[Scheme, int] = {"tls": 802}  # all others 502 (Modbus/TCP Security V21, section 5)
+_LOGIN = re.compile(r"(?!(rtu|ascii):///)[^?#]*@")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
@@ -124,6 +125,8 @@ def parse(url: str, *, listen: bool = False) -> Endpoint:
     Defaults: port 502 (tls: 802); 9600 baud, no parity, 1 stop bit, 8 bits. Port 0, a free port, only with `listen`.
     ValueError: the message contains the found word, the allowed words and, if one is similar, a suggestion.
     """
+    if _LOGIN.match(url.strip()):  # the message repeats no address, which contains a password
+        raise ValueError("found a user or password (@) in the address; allowed: an address without them")
     try:
         parts = urlsplit(url.strip())
         port = parts.port
@@ -133,8 +136,8 @@ def parse(url: str, *, listen: bool = False) -> Endpoint:
         example = "tcp://host:502, rtu:///dev/ttyUSB0?baudrate=9600, rtutcp://host:502"
         near = _nearest(parts.scheme, _SCHEMES)
         raise ValueError(f"{url!r}: scheme {parts.scheme!r} is not known; allowed: {example}{near}")
-    if parts.fragment or parts.username is not None:
-        raise ValueError(f"{url!r}: neither a user nor a fragment (#) is allowed")
+    if parts.fragment:
+        raise ValueError(f"{url!r}: a fragment (#) is not allowed")
     scheme = next(allowed for allowed in _SCHEMES if allowed == parts.scheme)
     if listen and scheme not in _SERVED:
         raise ValueError(f"{url!r}: {scheme} is not served; allowed: {', '.join(_SERVED)}")

@@ -8,7 +8,8 @@ Parts = Sequence[tuple[float, float]]
 class Perturbed:
     """Rows of `intensity.Accounts` in which one input is changed by its standard uncertainty (METHOD-SITE 11).
 
-    width: doubles of a row. channels: number of its powers. windows: number of running windows. energies, carbon: index
+    width: doubles of a row. channels: number of its powers. windows: number of running windows, the first of which is
+    the quarter of an hour. energies, carbon: index
     of the first number of these columns, -1 without them.
     meters: channels whose readings change, each with its parts. nodes: hybrids whose terminals change, each with its
     channels of PV, its channels of batteries and its parts. splits: hybrids whose split changes by a share of the
@@ -36,7 +37,11 @@ class Perturbed:
     def rows(self, block: bytes, signal: bytes) -> bytes:
         """Return the rows with the input changed. signal: a double for each row, relative change of the intensity."""
     def late(self, row: bytes, hours: float, signal: float) -> bytes:
-        """Return a row of late energy with the input changed; its energies flowed in a time of `hours`."""
+        """Return a row of late energy with the input changed.
+
+        hours: time in which any channel was unknown. Each channel has at most the part of the running quarter of an
+        hour in which the rows did not know it.
+        """
     def powers(self, powers: bytes) -> bytes:
         """Return the powers of an instant, W, a double for each channel, with the input changed."""
     def ratio(self, window: int) -> float:
@@ -47,3 +52,7 @@ class Perturbed:
         """Return the standard uncertainty and the sum of the limits of each running window, Wh, for a restart."""
     def set_tallies(self, tallies: Iterable[tuple[float, float]]) -> None:
         """Continue from `tallies`."""
+    def times(self) -> list[float]:
+        """Return the known time of each channel in the running quarter of an hour, s, for a restart."""
+    def set_times(self, times: Iterable[float], powers: bytes) -> None:
+        """Continue from `times`. powers: of the last instant, W, a double for each channel."""

@@ -7,6 +7,8 @@ a. The parts of a measuring chain have the limits share x (|P| + offset), W. The
 b. An error keeps the sign of its power: P becomes P x (1 + u(|P|) / |P|). A power of 0 stays 0, because a meter
    without a load does not move, and an inverter at rest is disconnected.
 c. The energy of an interval changes by u of its mean power.
+d. Late energy has the offset of that part of its quarter alone in which its channel was unknown. Energy that corrects a
+   channel which was known has none: the rows of the quarter have it already.
 """
 
 cimport cython
@@ -20,6 +22,7 @@ from .units cimport LEAST_SECONDS, MOST_SECONDS, SECONDS_PER_HOUR
 cdef enum:
     HEAD = 3             # of a row: seconds, grid g/kWh, grid clean share
 
+cdef double QUARTER_SECONDS = 900.0
 cdef double SQRT_3 = 1.7320508075688772
 
 
@@ -68,9 +71,11 @@ cdef inline double deviation(const ErrorLaw *law, double power) noexcept nogil:
     return sqrt((law.square * power + law.linear) * power + law.constant) if power > 0 else 0.0
 
 
-cdef inline double limit(const ErrorLaw *law, double power) noexcept nogil:
-    """Return the sum of the limits of a power of at least 0, W; 0 for 0 and NaN."""
-    return law.share * power + law.offset if power > 0 else 0.0
+cdef inline double energy_deviation(const ErrorLaw *law, double energy, double hours) noexcept nogil:
+    """Return the standard uncertainty of an energy in a time from 0, Wh; 0 for 0 and NaN."""
+    if not energy > 0:
+        return 0.0
+    return sqrt((law.square * energy + law.linear * hours) * energy + law.constant * hours * hours)
 
 
 @cython.final
@@ -93,6 +98,8 @@ cdef class Perturbed:
     cdef int *late_channels
     cdef double late_share
     cdef bint priced
+    cdef bint *lasted        # whether the power of each channel was known at the last instant
+    cdef double *told        # s of the running quarter of an hour in which each channel was known
     cdef double *tally       # Wh since each window began: standard uncertainty, and sum of the limits
 
     def __cinit__(
@@ -127,9 +134,12 @@ cdef class Perturbed:
         )
         self.late_channels = <int *> calloc(len(late_channels) + 1, sizeof(int))
         self.tally = <double *> calloc(2 * windows + 1, sizeof(double))
+        self.told = <double *> calloc(channels + 1, sizeof(double))
+        self.lasted = <bint *> calloc(channels + 1, sizeof(bint))
         if (
             self.meters == NULL or self.nodes == NULL or self.splits == NULL or self.fuels == NULL
-            or self.members == NULL or self.late_channels == NULL or self.tally == NULL
+            or self.members == NULL or self.late_channels == NULL or self.tally == NULL or self.told == NULL
+            or self.lasted == NULL
         ):
             raise MemoryError
         for channel, parts in meters:
@@ -163,6 +173,8 @@ cdef class Perturbed:
         free(self.members)
         free(self.late_channels)
         free(self.tally)
+        free(self.told)
+        free(self.lasted)
 
     cdef int remember(self, int place, channels) except -1:
         for channel in channels:
@@ -170,25 +182,47 @@ cdef class Perturbed:
             place += 1
         return place
 
-    cdef inline void count(self, const ErrorLaw *law, double power, double hours) noexcept nogil:
-        """Add an energy to the tally of each window."""
-        cdef double deviated = deviation(law, power) * hours
-        cdef double limited = limit(law, power) * hours
+    cdef inline void count(self, const ErrorLaw *law, double energy, double hours) noexcept nogil:
+        """Add an energy of a time from 0 to the tally of each window."""
+        cdef double deviated = energy_deviation(law, energy, hours)
+        cdef double limited = law.share * energy + law.offset * hours if energy > 0 else 0.0
         cdef int i
         for i in range(self.windows):
             self.tally[2 * i] += deviated
             self.tally[2 * i + 1] += limited
 
-    cdef inline void change_meter(self, const MeterError *meter, double *row, double hours) noexcept nogil:
+    cdef inline void note_times(self, const double *row) noexcept nogil:
+        """Add the interval of a row to the time of the channels that are known in it, by a power at either end."""
+        cdef const double *energy
+        cdef bint known
+        cdef bint timed = LEAST_SECONDS <= row[0] <= MOST_SECONDS
+        cdef int i
+        for i in range(self.channels):
+            known = self.lasted[i] or not isnan(row[HEAD + i])
+            self.lasted[i] = not isnan(row[HEAD + i])
+            if not known and self.energies >= 0:
+                energy = row + self.energies + 2 * i
+                known = not (isnan(energy[0]) and isnan(energy[1]))
+            if known and timed:
+                self.told[i] += row[0]
+
+    cdef inline double late_hours(self, int channel, double hours) noexcept nogil:
+        """Return how long a channel can have been unknown in the running quarter of an hour, at most `hours`."""
+        return min(hours, max(0.0, QUARTER_SECONDS - self.told[channel]) / SECONDS_PER_HOUR)
+
+    cdef inline void change_meter(
+        self, const MeterError *meter, double *row, double hours, bint late
+    ) noexcept nogil:
         """Change the power of a channel and its energies, and count the latter."""
         cdef double *power = row + HEAD + meter.channel
         cdef double *energy
         cdef double before = power[0]
-        cdef double mean
         cdef bint counted = False
         cdef int i
         power[0] = before + copysign(deviation(&meter.law, fabs(before)), before)
-        if not hours > 0:
+        if late:
+            hours = self.late_hours(meter.channel, hours)
+        elif not hours > 0:
             return
         if self.energies >= 0:
             energy = row + self.energies + 2 * meter.channel
@@ -196,11 +230,10 @@ cdef class Perturbed:
                 if isnan(energy[i]):
                     continue
                 counted = True
-                mean = energy[i] / hours
-                energy[i] += deviation(&meter.law, mean) * hours
-                self.count(&meter.law, mean, hours)
+                self.count(&meter.law, energy[i], hours)
+                energy[i] += energy_deviation(&meter.law, energy[i], hours)
         if not counted:
-            self.count(&meter.law, fabs(before), hours)
+            self.count(&meter.law, fabs(before) * hours, hours)
 
     cdef inline void scale(self, double *values, int first, int last, int step, double factor) noexcept nogil:
         cdef int i
@@ -254,14 +287,22 @@ cdef class Perturbed:
                 result -= into[self.members[i] * step]
         return result
 
-    cdef inline void change_node(self, const NodeError *node, double *row, double hours) noexcept nogil:
+    cdef inline void change_node(
+        self, const NodeError *node, double *row, double hours, bint late
+    ) noexcept nogil:
         """Change the terminal of a hybrid."""
         cdef double *powers = row + HEAD
         cdef double *energies
         cdef double power = self.terminal_of(node, powers, powers, NULL, 1)
         cdef double energy = NAN
+        cdef double longest = 0
         cdef double factor
-        if hours > 0 and self.energies >= 0:
+        cdef int i
+        if late:
+            for i in range(node.first, node.last):
+                longest = max(longest, self.late_hours(self.members[i], hours))
+            hours = longest
+        if (late or hours > 0) and self.energies >= 0:
             energies = row + self.energies
             energy = self.terminal_of(node, energies, energies, energies + 1, 2)
             if isnan(energy) and fabs(power) > 0:  # what is known of the energies changes like the power
@@ -270,10 +311,10 @@ cdef class Perturbed:
                 self.scale(energies + 1, node.batteries, node.last, 2, factor)
             elif not isnan(energy):
                 self.share_out(
-                    node, energies, energies, energies + 1, 2, deviation(&node.law, fabs(energy) / hours) * hours
+                    node, energies, energies, energies + 1, 2, energy_deviation(&node.law, fabs(energy), hours)
                 )
-        if hours > 0:
-            self.count(&node.law, fabs(power) if isnan(energy) else fabs(energy) / hours, hours)
+        if late or hours > 0:
+            self.count(&node.law, fabs(power) * hours if isnan(energy) else fabs(energy), hours)
         if not isnan(power):
             self.share_out(node, powers, powers, NULL, 1, deviation(&node.law, fabs(power)))
 
@@ -301,19 +342,22 @@ cdef class Perturbed:
         else:
             self.scale(out if into == NULL else into, node.batteries, node.last, step, 1 + change / stored)
 
-    cdef inline void change(self, double *row, double hours, double signal) noexcept nogil:
-        """Change a row. hours: length of its interval, 0 without one. signal: relative change of the grid's."""
+    cdef inline void change(self, double *row, double hours, double signal, bint late) noexcept nogil:
+        """Change a row. hours: length of its interval, 0 without one. signal: relative change of the grid's.
+
+        late: a row of late energy, of which each channel has a time from 0.
+        """
         cdef double *energies = row + self.energies
         cdef int i
         if self.priced:
             row[1] *= 1 + signal
         for i in range(self.meter_count):
-            self.change_meter(self.meters + i, row, hours)
+            self.change_meter(self.meters + i, row, hours, late)
         for i in range(self.node_count):
-            self.change_node(self.nodes + i, row, hours)
+            self.change_node(self.nodes + i, row, hours, late)
         for i in range(self.split_count):
             self.move(self.splits + i, row + HEAD, row + HEAD, NULL, 1)
-            if self.energies >= 0 and hours > 0:
+            if self.energies >= 0 and (late or hours > 0):
                 self.move(self.splits + i, energies, energies, energies + 1, 2)
         if self.carbon >= 0:
             for i in range(self.fuel_count):
@@ -333,8 +377,9 @@ cdef class Perturbed:
         result = PyBytes_FromStringAndSize(PyBytes_AS_STRING(block), count * size)
         row = <double *> PyBytes_AS_STRING(result)
         for i in range(count):
+            self.note_times(row)
             self.change(
-                row, row[0] / SECONDS_PER_HOUR if LEAST_SECONDS <= row[0] <= MOST_SECONDS else 0.0, signals[i]
+                row, row[0] / SECONDS_PER_HOUR if LEAST_SECONDS <= row[0] <= MOST_SECONDS else 0.0, signals[i], False
             )
             row += self.width
         return result
@@ -343,7 +388,7 @@ cdef class Perturbed:
         cdef bytes result = self.copied(row)
         cdef double *changed = <double *> PyBytes_AS_STRING(result)
         cdef int i
-        self.change(changed, hours, signal)
+        self.change(changed, hours, signal, True)
         if self.energies >= 0:
             for i in range(self.late_count):
                 changed[self.energies + 2 * self.late_channels[i]] *= 1 + self.late_share
@@ -365,7 +410,7 @@ cdef class Perturbed:
         for i in range(self.width):
             changed[i] = NAN
         memcpy(changed + HEAD, PyBytes_AS_STRING(powers), size)
-        self.change(changed, 0.0, 0.0)
+        self.change(changed, 0.0, 0.0, False)
         return row[HEAD * sizeof(double) : HEAD * sizeof(double) + size]
 
     cdef int inside(self, int window) except -1:
@@ -380,6 +425,9 @@ cdef class Perturbed:
     def reset(self, int window):
         self.inside(window)
         self.tally[2 * window] = self.tally[2 * window + 1] = 0
+        if window == 0:
+            for i in range(self.channels):
+                self.told[i] = 0
 
     def tallies(self):
         return [(self.tally[2 * i], self.tally[2 * i + 1]) for i in range(self.windows)]
@@ -390,3 +438,17 @@ cdef class Perturbed:
             raise ValueError(f"tallies: {len(tallies)}, expected {self.windows}")
         for i in range(self.windows):
             self.tally[2 * i], self.tally[2 * i + 1] = tallies[i]
+
+    def times(self):
+        return [self.told[i] for i in range(self.channels)]
+
+    def set_times(self, times, bytes powers not None):
+        cdef int i
+        times = list(times)
+        if PyBytes_GET_SIZE(powers) != self.channels * <Py_ssize_t> sizeof(double):
+            raise ValueError(f"powers: {len(powers)} bytes, expected {self.channels * sizeof(double)}")
+        if len(times) != self.channels:
+            raise ValueError(f"times: {len(times)}, expected {self.channels}")
+        for i in range(self.channels):
+            self.told[i] = times[i]
+            self.lasted[i] = not isnan((<const double *> PyBytes_AS_STRING(powers))[i])

@@ -166,7 +166,7 @@ class Books:
         """Book late energy up to a time; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         wide = row + struct.pack("d", self.ladder.residual(time - 1))
         self._accounts.late(wide)
-        self.uncertainty.late(wide)
+        self.uncertainty.late(wide, untimed=windows is TOTAL_WINDOWS)
         self._estimated.add(row, 8 * (LEADING_COLUMNS + len(self.layout.channels)), windows)
 
     def late_totals(self, time: int, row: bytes) -> Iterator[Record]:

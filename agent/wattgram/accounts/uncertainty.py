@@ -34,12 +34,12 @@ PENDING_ROWS = 60
 """Rows that the copies book at once, because a call costs more than a row."""
 
 UNTIMED_SECONDS = 900.0
-"""Time of late energy whose row does not tell the time, s: a quarter of an hour."""
+"""Time of energy that belongs to days and months only and whose row does not tell the time, s."""
 
 NOTHING = 1e-12
 """Part of a number below which a difference is a rounding error."""
 
-COPIES_VERSION = 1
+COPIES_VERSION = 2
 PLACES = tuple(OUTPUTS.index(name) for name in UNCERTAIN)
 
 
@@ -82,6 +82,7 @@ class Uncertainty:
         offsets: tuple[int, int],
     ) -> None:
         self._inputs = tuple(inputs)
+        self._channels = channels
         self._copies = [copy(error.factors) for error in inputs]
         self._perturbed = [
             Perturbed(
@@ -113,11 +114,14 @@ class Uncertainty:
         if len(self._signals) >= PENDING_ROWS:
             self._book()
 
-    def late(self, row: bytes) -> None:
-        """Take a row of late energy."""
+    def late(self, row: bytes, *, untimed: bool) -> None:
+        """Take a row of late energy. untimed: it belongs to days and months only.
+
+        Another row of 0 s corrects channels whose time was known.
+        """
         self._book()
         seconds: float = struct.unpack_from("d", row)[0]
-        hours = (seconds if seconds > 0.0 else UNTIMED_SECONDS) / 3600.0
+        hours = (UNTIMED_SECONDS if untimed and not seconds > 0.0 else max(0.0, seconds)) / 3600.0
         for copy, perturbed in zip(self._copies, self._perturbed, strict=True):
             copy.late(perturbed.late(row, hours, self._last_signal))
 
@@ -166,7 +170,8 @@ class Uncertainty:
         inputs = {}
         for error, copy, perturbed in zip(self._inputs, self._copies, self._perturbed, strict=True):
             tallies = [number for tally in perturbed.tallies() for number in tally]
-            numbers = struct.pack(f"{len(tallies)}d", *tallies) + copy_state.differences(state, copy.state())
+            kept = [*tallies, *perturbed.times()]
+            numbers = struct.pack(f"{len(kept)}d", *kept) + copy_state.differences(state, copy.state())
             inputs[error.name] = base64.b64encode(numbers).decode()
         return {"version": COPIES_VERSION, "whole": sorted(self._whole), "inputs": inputs}
 
@@ -183,27 +188,33 @@ class Uncertainty:
             whole, restored = set(WINDOWS).difference(running), None
         powers = copy_state.powers(state)
         nothing = bytes(len(copy_state.differences(state, state)))
+        no_tallies, no_times = [(0.0, 0.0)] * len(WINDOWS), [0.0] * self._channels
         for index, (copy, perturbed) in enumerate(zip(self._copies, self._perturbed, strict=True)):
-            tallies, numbers = restored[index] if restored else ([(0.0, 0.0)] * len(WINDOWS), nothing)
+            tallies, times, numbers = restored[index] if restored else (no_tallies, no_times, nothing)
             perturbed.set_tallies(tallies)
+            perturbed.set_times(times, powers)
             copy.restore(copy_state.applied(state, numbers, perturbed.powers(powers)))
         self._whole = whole
 
-    def _read(self, state: bytes, dumped: Any) -> tuple[set[str], list[tuple[list[tuple[float, float]], bytes]]]:
-        """Return the windows with a known begin, and tallies and differences of each input; errors as of JSON."""
+    def _read(
+        self, state: bytes, dumped: Any
+    ) -> tuple[set[str], list[tuple[list[tuple[float, float]], list[float], bytes]]]:
+        """Return the windows with a known begin; tallies, times and differences of each input; errors as of JSON."""
         if dumped["version"] != COPIES_VERSION or list(dumped["inputs"]) != [error.name for error in self._inputs]:
             raise ValueError("found differences of other inputs")
-        tally_size, size = 16 * len(WINDOWS), len(copy_state.differences(state, state))
+        tallies, size = 2 * len(WINDOWS), len(copy_state.differences(state, state))
+        count = tallies + self._channels
         restored = []
         for text in dumped["inputs"].values():
             numbers = base64.b64decode(text, validate=True)
-            if len(numbers) != tally_size + size:
-                raise ValueError(f"found {len(numbers)} bytes, expected {tally_size + size}")
-            copy_state.applied(state, numbers[tally_size:], copy_state.powers(state))  # ValueError if damaged
-            tallies = struct.unpack_from(f"{2 * len(WINDOWS)}d", numbers)
-            if not all(isfinite(number) and number >= 0.0 for number in tallies):
-                raise ValueError("found damaged tallies")
-            restored.append((list(zip(tallies[::2], tallies[1::2], strict=True)), numbers[tally_size:]))
+            if len(numbers) != 8 * count + size:
+                raise ValueError(f"found {len(numbers)} bytes, expected {8 * count + size}")
+            copy_state.applied(state, numbers[8 * count :], copy_state.powers(state))  # ValueError if damaged
+            kept = struct.unpack_from(f"{count}d", numbers)
+            if not all(isfinite(number) and number >= 0.0 for number in kept):
+                raise ValueError("found damaged tallies or times")
+            pairs = list(zip(kept[:tallies:2], kept[1:tallies:2], strict=True))
+            restored.append((pairs, list(kept[tallies:]), numbers[8 * count :]))
         return {str(window) for window in dumped["whole"]}.intersection(WINDOWS), restored
 
 

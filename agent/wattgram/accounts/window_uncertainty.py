@@ -92,10 +92,10 @@ class WindowUncertainty:
             ]
             self._copies.take(rows, limits)
 
-    def late(self, row: bytes) -> None:
-        """Take a row of late energy."""
+    def late(self, row: bytes, *, untimed: bool) -> None:
+        """Take a row of late energy. untimed: it belongs to days and months only."""
         if self._copies:
-            self._copies.late(row)
+            self._copies.late(row, untimed=untimed)
 
     def abandon(self) -> None:
         """Forget what was booked without a load."""

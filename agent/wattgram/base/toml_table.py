@@ -175,19 +175,27 @@ def listed(parser: Parser) -> Parser:
 
 
 def address(ports: Mapping[str, int]) -> Parser:
-    """Return a parser of addresses to (scheme, host, port). `ports`: the allowed schemes with their default ports."""
+    """Return a parser of addresses to (scheme, host, port). `ports`: the allowed schemes with their default ports.
+
+    An address has no login, query or fragment, which may contain a secret: a message about them repeats no address.
+    """
 
     def parser(value: object) -> tuple[str, str, int]:
         allowed = " or ".join(f"{scheme}://HOST[:PORT]" for scheme in ports)
-        try:
-            parts = urlsplit(text(value))
-            scheme, host, port = parts.scheme, parts.hostname, parts.port
-        except ValueError as error:
-            raise ValueError(f"found {value!r}; allowed: {allowed}") from error
-        if parts.password is not None or parts.username is not None:
+        given = text(value)
+        if "@" in given:
             raise ValueError(
                 f"found a user or password in the address; allowed: {allowed}, with user and password in their own keys"
             )
+        if "?" in given or "#" in given:
+            raise ValueError(
+                f"found a query (?) or a fragment (#) in the address; allowed: {allowed}, with a secret in its own key"
+            )
+        try:
+            parts = urlsplit(given)
+            scheme, host, port = parts.scheme, parts.hostname, parts.port
+        except ValueError as error:
+            raise ValueError(f"found {value!r}; allowed: {allowed}") from error
         if scheme not in ports or not host:
             raise ValueError(f"found {value!r}{nearest(scheme, ports)}; allowed: {allowed}")
         return scheme, host, port or ports[scheme]

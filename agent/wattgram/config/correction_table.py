@@ -113,6 +113,8 @@ def factor(value: object) -> float:
         raise ValueError(f"found {value!r}; allowed: {allowed}, and invert = true for a reversed direction")
     if not LEAST_FACTOR <= value <= LARGEST_FACTOR:
         raise ValueError(f"found {value!r}; allowed: {allowed}, and void = true for values that mean nothing")
+    if f"{value:.10g}" == "1":  # as a record names the correction
+        raise ValueError(f"found {value!r}, which changes nothing; allowed: {allowed} without 1")
     return float(value)
 
 

@@ -52,13 +52,13 @@ class DeviceConfig:
     `slow_interval`: s between two reads of the slow quantities, None to read all at each interval. `slow`: the slow
     quantities; empty for the default ones of the vocabulary. `frozen_after`: time in s after which wattgram stops
     trusting values that do not change while power flows. `ratio`: CT x VT of a meter that shows the values of the
-    secondary side; `device` has it already. `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`:
-    V, above 1.5 kV for a meter behind voltage transformers. `battery`: settings of role battery. `emission`: settings
-    of the roles that produce. `tolerate`: header fields that the device's gateway sets wrongly for good. `behind`: the
-    devices whose readings contain this device's flow, () for the busbar. `backup`: loads stand on the backup port of
-    an inverter whose map has no power of it. `in_inverter`: a battery with the url and unit of a PV inverter that it is
-    behind. `night`: whether a PV inverter answers at night, "silent" or
-    "answers"; "" as its map says.
+    secondary side; `device` has it already, `driver_map` is the map without it, None without a ratio.
+    `nominal_frequency`: Hz, None for 50 or 60. `nominal_voltage`: V, above 1.5 kV for a meter behind voltage
+    transformers. `battery`: settings of role battery. `emission`: settings of the roles that produce. `tolerate`:
+    header fields that the device's gateway sets wrongly for good. `behind`: the devices whose readings contain this
+    device's flow, () for the busbar. `backup`: loads stand on the backup port of an inverter whose map has no power of
+    it. `in_inverter`: a battery with the url and unit of a PV inverter that it is behind. `night`: whether a PV
+    inverter answers at night, "silent" or "answers"; "" as its map says.
     `unsuitable`: why the device cannot have its role, "" if it can; its power stays out of the balance.
     `accuracy`: limits of error of its readings.
     """
@@ -90,6 +90,7 @@ class DeviceConfig:
     in_inverter: bool = False
     unsuitable: str = ""
     accuracy: AccuracyConfig = field(default_factory=AccuracyConfig)
+    driver_map: Device | None = None
 
 
 def read(tables: Sequence[Table], maps: Path | None, netting: str = "busbar") -> tuple[DeviceConfig, ...]:
@@ -171,6 +172,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
             for mistake in error.mistakes:
                 table.mistake("driver", mistake)
     ratio = _ratio(table, driver or "", device)
+    driver_map = device if ratio != 1.0 else None
     if device is not None:
         device = on_primary_side(device, Fraction(str(ratio)))
     place: Endpoint = table.take("url", _url, toml_table.REQUIRED)
@@ -210,6 +212,7 @@ def _device(table: Table, maps: Path | None) -> DeviceConfig:
         behind=table.take("behind", topology_keys.behind, ()) or (),
         backup=table.take("backup", toml_table.flag, False) or False,
         accuracy=accuracy_keys.read(table, role),
+        driver_map=driver_map,
     )
     config = _with_pulses(table, config)
     role_keys.refuse_others(table, role)
@@ -269,7 +272,7 @@ def _with_pulses(table: Table, config: DeviceConfig) -> DeviceConfig:
     else:
         quantities = tuple(PULSE_ENERGY if name in inputs else name for name in config.quantities)
         meter = as_energy_meter(device, (*chosen, *inputs)[0], Fraction(str(found or 1)))
-        config = replace(config, device=meter, quantities=quantities)
+        config = replace(config, device=meter, quantities=quantities, driver_map=None)
         reason = "" if len(chosen) == 1 else f"one of {', '.join(inputs)} in quantities"
     if found is not None and reason:
         table.mistake("pulses_per_kwh", f"found {found:g}; allowed: {reason}")

@@ -66,11 +66,11 @@ def _device(device: DeviceConfig) -> dict[str, Plain]:
         settings = found.pop(group)
         assert isinstance(settings, dict)  # both are frozen objects
         found |= {key: value for key, value in settings.items() if device.role in OF_ROLES.get(key, KEYS.get(key, ()))}
-    for key in ("name", "device", "endpoint"):
+    for key in ("name", "device", "driver_map", "endpoint"):
         del found[key]
     found = {key: without_logins(value) for key, value in found.items()}
     # The query of a device's url has the settings of a serial line, or names of files.
-    return found | {"url": str(device.endpoint), "map": "" if device.device is None else map_digest(device.device)}
+    return found | {"url": str(device.endpoint), "map": map_digest(device)}
 
 
 def _table(settings: object) -> dict[str, Plain]:
@@ -79,7 +79,15 @@ def _table(settings: object) -> dict[str, Plain]:
     return found
 
 
+def map_digest(device: DeviceConfig) -> str:
+    """Return the digest of a device's register map as loaded, "" for none; texts for people count.
+
+    The ratio of the transformers is a key of the device, and no part of the map.
+    """
+    found = device.driver_map or device.device
+    return "" if found is None else _digest(found)
+
+
 @lru_cache(maxsize=128)
-def map_digest(device: Device) -> str:
-    """Return the digest of a register map as loaded, with the ratio of the transformers; texts for people count."""
+def _digest(device: Device) -> str:
     return digest(canonical(device))

@@ -86,7 +86,7 @@ def _readings(inputs: DerivationInputs, terms: RecordTerms, begin: int, end: int
     for device in inputs.config.devices:
         if device.name not in powered:
             continue
-        if device.device is not None and maps.get(device.name) != map_digest(device.device):
+        if device.device is not None and maps.get(device.name) != map_digest(device):
             notes.append(f"{device.name}: the registers are those of the present map, which was another one then")
         margin = round(3 * device.interval * NS)
         found = inputs.readings(device.name, begin - margin, end + margin + 1)

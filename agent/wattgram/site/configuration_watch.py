@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from wattgram.accounts.stated_terms import StatedTerms
@@ -13,6 +13,8 @@ from wattgram.base.canonical import changed_settings, flat, plain
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence
 from wattgram.base.record import Record
 from wattgram.store.spool import Spool
+
+from . import event_rate
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +29,12 @@ SHOWN_CHARACTERS = 80
 
 MOST_CHANGES = 8
 """Most changes of a device, or of the site without the devices, that have an event of their own."""
+
+MOST_JOINED = event_rate.BURST - MOST_CHANGES
+"""Most events with several further changes, so that the limit of events holds none back."""
+
+JOINED_CHARACTERS = 4000
+"""Longest text of several further changes in one event, characters; later changes are in the record alone."""
 
 ABSENT = "absent"
 """Word for a value that is not set."""
@@ -77,16 +85,29 @@ class ConfigurationWatch:
 def changes(before: Mapping[str, object], now: Mapping[str, object]) -> Iterator[DeviceOccurrence]:
     """Yield an event for each key that differs, with the device that the key belongs to, "" for the site.
 
-    Later changes of a device beyond `MOST_CHANGES` are named in one event.
+    Changes of a device beyond `MOST_CHANGES` share events, each change with both values.
     """
     found = sorted(_differences(before, now), key=lambda change: change[0])
     for device, group in groupby(found, key=lambda change: change[0]):
         listed = list(group)
         for _, key, text in listed[:MOST_CHANGES]:
             yield device, Occurrence(KEY_CHANGED, f"{key} {text}")
-        if further := [key for _, key, _ in listed[MOST_CHANGES:]]:
-            detail = f"{len(further)} more: {_shown(', '.join(further), 4 * SHOWN_CHARACTERS)}"
+        for detail in _joined([f"{key} {text}" for _, key, text in listed[MOST_CHANGES:]]):
             yield device, Occurrence(KEY_CHANGED, detail)
+
+
+def _joined(texts: Sequence[str]) -> Iterator[str]:
+    """Yield at most `MOST_JOINED` texts joined with semicolons; the last one counts those left out."""
+    details: list[str] = []
+    for index, text in enumerate(texts):
+        if details and len(details[-1]) + len(text) + 2 <= JOINED_CHARACTERS:
+            details[-1] = f"{details[-1]}; {text}"
+        elif len(details) < MOST_JOINED:
+            details.append(text)
+        else:
+            details[-1] += f"; {len(texts) - index} more: see the record of the configuration"
+            break
+    yield from details
 
 
 def _differences(before: Mapping[str, object], now: Mapping[str, object]) -> Iterator[tuple[str, str, str]]:

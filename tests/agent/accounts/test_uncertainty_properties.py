@@ -16,7 +16,7 @@ from wattgram.accounts.same_results import same_state
 from wattgram.accounts.uncertainty import UNCERTAIN
 from wattgram.base.clock import NS
 
-from tests.support.uncertain_sites import HOUR, QUARTER, START, accuracy, books_of, drive, meter, site, windows
+from tests.support.uncertain_sites import HOUR, QUARTER, START, accuracy, books_of, drive, meter, row_of, site, windows
 
 DEVICES = (
     meter("incomer", "grid", accuracy=accuracy(1.0), rated_power=400e3),
@@ -24,6 +24,13 @@ DEVICES = (
     meter("store", "battery", accuracy=accuracy(3.0, 0.01), rated_power=50e3),
 )
 NAMES = ("incomer", "roof", "store")
+
+OFFSET = 0.02 * 630e3  # W
+METERS = (
+    meter("incomer", "grid", accuracy=accuracy(1.0, 0.02), rated_power=630e3),
+    meter("fan", "genset", accuracy=accuracy(1.0, 0.02), rated_power=630e3),
+)
+TICK = 300
 
 powers = st.tuples(st.floats(60e3, 300e3), st.floats(0.0, 100e3), st.floats(-50e3, 50e3))
 days = st.lists(powers, min_size=9, max_size=9)
@@ -52,6 +59,79 @@ def test_an_uncertainty_is_above_0_and_at_most_the_sum_of_the_limits(values: lis
         limits += 0.03 * (moved["battery_discharge"] + moved["battery_charge"] + 0.01 * 50e3)  # at most an hour
         assert found["load_energy"] <= limits * (1.0 + 1e-6)
         assert found["scope2_location"] <= (0.01 + 1e-4) * window["scope2_location"] * (1.0 + 1e-6)
+
+
+def quarter_with_late_energy(
+    books: Books, ticks: list[tuple[float | None, float | None]], told: tuple[float, float]
+) -> dict[str, Any]:
+    """Return a quarter of ticks with the powers of incomer and fan, None for unknown, and late Wh of both."""
+    nothing = {"incomer energy against": 0.0, "fan energy against": 0.0}
+    rows_of = [
+        row_of(books, float(TICK), {name: power for name, power in zip(("incomer", "fan"), tick, strict=True) if power})
+        for tick in ticks
+    ]
+    seconds = float(TICK * sum(None in tick for tick in ticks))
+    late = row_of(
+        books, seconds, {"incomer": 0.0, "fan": 0.0, "incomer energy": told[0], "fan energy": told[1], **nothing}
+    )
+    times = [START + (index + 1) * TICK * NS for index in range(len(ticks))]
+    terms = [books.terms(time, float(TICK)) for time in times]
+    block = books.with_grid_terms(b"".join(rows_of), terms)
+    settled = books.with_grid_terms(late, terms[-1:])
+    [found] = windows(list(books.advance(times, block, terms, [(times[-1], settled)])), "15m")
+    return found
+
+
+readings = st.one_of(st.none(), st.floats(1e3, 600e3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(readings, readings), min_size=3, max_size=3),
+    st.tuples(st.floats(0.1, 50e3), st.floats(0.1, 50e3)),
+)
+def test_late_energy_is_at_most_as_unsure_as_its_limits(
+    ticks: list[tuple[float | None, float | None]], told: tuple[float, float]
+) -> None:
+    # the limits of a quarter of an hour: 1 % of the energy and of 2 % of the rated power, 10 % of the late energy
+    books = books_of(site(*METERS))
+    found = quarter_with_late_energy(books, ticks, told)
+    moved = found["grid_import_energy"] + found["generation_energy"]
+    limits = 0.01 * (moved + 2 * OFFSET * QUARTER / HOUR) + 0.1 * sum(told)
+    assert found["load_energy"] == pytest.approx(moved)
+    assert 0.0 < found["load_energy_uncertainty"] <= limits * (1.0 + 1e-6)
+
+
+def test_late_energy_of_a_known_time_has_no_offset_of_its_own() -> None:
+    # 20 kW for a quarter and 1.24 Wh more by the counter; limits 1 % x (5001.24 Wh + 12.6 kW x 0.25 h) and 0.124 Wh
+    books = books_of(site(METERS[0]))
+    values = {"incomer": 20e3}
+    end = START + QUARTER * NS
+    terms = [books.terms(end, float(QUARTER))]
+    rows = books.with_grid_terms(row_of(books, float(QUARTER), values), terms)
+    told = {"incomer": 0.0, "incomer energy": 1.24, "incomer energy against": 0.0}
+    late = books.with_grid_terms(row_of(books, 0.0, told), terms)
+    [found] = windows(list(books.advance([end], rows, terms, [(end, late)])), "15m")
+    assert found["load_energy"] == pytest.approx(5001.24)
+    assert found["load_energy_uncertainty"] == pytest.approx(0.01 * (5001.24 + 3150.0) + 0.124, abs=0.15)
+
+
+def test_a_checkpoint_within_a_quarter_keeps_the_known_time() -> None:
+    whole, other = books_of(site(METERS[0])), books_of(site(METERS[0]))
+    values = [{"incomer": 20e3}] * 2
+    drive(whole, START, values, TICK)
+    assert other.restore(whole.checkpoint_state())
+    end = START + QUARTER * NS
+    found = []
+    for books in (whole, other):
+        terms = [books.terms(end, float(TICK))]
+        rows = books.with_grid_terms(row_of(books, float(TICK), {}), terms)
+        told = {"incomer": 0.0, "incomer energy": 2e3, "incomer energy against": 0.0}
+        late = books.with_grid_terms(row_of(books, float(QUARTER), told), terms)
+        [window] = windows(list(books.advance([end], rows, terms, [(end, late)])), "15m")
+        found.append(window["load_energy_uncertainty"])
+    assert found[0] == pytest.approx(found[1])
+    assert found[0] <= 0.01 * (20e3 * 600 / HOUR + 2e3 + OFFSET * QUARTER / HOUR) + 200.0 + 1e-6
 
 
 @settings(max_examples=20, deadline=None)
@@ -106,7 +186,7 @@ def without(state: bytes, **changes: Any) -> bytes:
     "changes",
     [
         {},
-        {"version": 2},
+        {"version": 1},
         {"inputs": {}},
         {"inputs": {"grid factor": "AAAA"}},
         {"inputs": None},

@@ -115,6 +115,7 @@ def test_the_table_is_appended_and_the_results_are_computed_again(site: Path) ->
         (("--to", "2026-06-01"), "found 2026-06-01, which is not after from = 2026-06-02"),
         (("--to", "2199-01-01"), "found --to 2199-01-01, which is not over; allowed: a time up to now"),
         (("--factor", "0"), "found 0.0; allowed: a number from 0.0001 to 10000"),
+        (("--factor", "1"), "found 1.0, which changes nothing; allowed: a number from 0.0001 to 10000"),
         (("--factor", "three"), "allowed: a number from 0.0001 to 10000"),
         (("--from", "yesterday"), "found 'yesterday'; allowed: a local day such as 2026-11-01"),
         (("--by", ""), "allowed: 1 to 100 characters in one line"),

@@ -73,6 +73,8 @@ def test_times_of_toml_and_of_texts(tmp_path: Path, value: str) -> None:
             changed(factor="-1"),
             "correction[1] (incomer).factor: found -1; allowed: a number from 0.0001 to 10000, and inv",
         ),
+        (changed(factor="1"), "correction[1] (incomer).factor: found 1, which changes nothing; allowed: a number"),
+        (changed(factor="1.00000000001"), "correction[1] (incomer).factor: found 1.00000000001, which changes nothing"),
         (changed(factor="1e5"), "correction[1] (incomer).factor: found 100000.0; allowed"),
         (
             changed(factor=None),

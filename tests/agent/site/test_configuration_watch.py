@@ -9,6 +9,7 @@ from pathlib import Path
 from wattgram.base.canonical import digest
 from wattgram.base.record import Record
 from wattgram.site.configuration_watch import changes
+from wattgram.site.event_rate import BURST
 
 from tests.support.wired_sites import WiredSite, device
 
@@ -59,9 +60,7 @@ def test_a_start_with_other_settings_says_each_key_with_both_values(tmp_path: Pa
         tmp_path, device("incomer", "grid", more=more), device("office", "load", port=503), factor=480.0, start=120
     )
     events = told(changed)
-    maps = [detail for name, detail in events if name == "incomer" and detail.startswith("device.incomer.map ")]
-    assert len(maps) == 1  # the ratio is in the map's scales
-    assert [event for event in events if event[1] not in maps] == [
+    assert events == [
         ("", "grid.factor_g_per_kwh 500 -> 480"),
         ("", "factors.configured 500 -> 480"),
         ("hall", "device.hall removed: role load, driver eastron_sdm630, url tcp://10.0.0.1:503, unit 1, ratio 1"),
@@ -74,7 +73,7 @@ def test_a_start_with_other_settings_says_each_key_with_both_values(tmp_path: Pa
     assert other["factor_digest"] != terms["factor_digest"]
 
 
-def test_many_changes_of_a_device_are_one_event_more_and_long_values_are_cut() -> None:
+def test_many_changes_of_a_device_share_events_and_long_values_are_cut() -> None:
     before = {"device": {"roof": {f"key{number}": 1 for number in range(12)}}, "site": {"title": "a" * 500}}
     now = {"device": {"roof": {f"key{number}": 2 for number in range(12)}}, "site": {"title": "b" * 500}}
     found = list(changes(before, now))
@@ -84,7 +83,25 @@ def test_many_changes_of_a_device_are_one_event_more_and_long_values_are_cut() -
     ]
     assert found[0][1].detail == f"site.title {'a' * 77}... -> {'b' * 77}..."
     assert found[1][1].detail == "device.roof.key0 1 -> 2"
-    assert found[-1][1].detail.startswith("4 more: device.roof.key")
+    further = ("key8", "key9", "key10", "key11")
+    assert found[-1][1].detail == "; ".join(f"device.roof.{key} 1 -> 2" for key in further)
+
+
+def test_thousands_of_changes_are_some_events_which_say_how_many_are_left_out() -> None:
+    before, now = ({"site": {f"key{number:04}": letter * 70 for number in range(1000)}} for letter in "ab")
+    details = [occurrence.detail for _, occurrence in changes(before, now)]
+    assert len(details) == BURST
+    assert max(map(len, details)) <= 4100
+    named = sum(detail.count(" -> ") for detail in details)
+    assert named > 50
+    assert details[-1].endswith(f"; {1000 - named} more: see the record of the configuration")
+
+
+def test_a_correction_is_named_with_its_times() -> None:
+    before = {"correction": []}
+    correction = {"device": "incomer", "from": "2026-11-02T00:00:00Z", "to": "2026-11-03T00:00:00Z", "factor": 0.75}
+    details = [occurrence.detail for _, occurrence in changes(before, {"correction": [correction]})]
+    assert "correction.1.from absent -> 2026-11-02T00:00:00Z" in details
 
 
 def test_an_absent_key_has_a_word_and_a_secret_none_of_its_value() -> None:

@@ -80,8 +80,8 @@ def read_web_with_token(table: Table, directory: Path, url: str, interval: float
 def _address(value: object) -> str:
     toml_table.address({"https": 443, "http": 80})(value)
     text = str(value).rstrip("/")
-    if not (text.isascii() and text.isprintable()) or set(text) & set(" ?#"):
-        raise ValueError(f"found {value!r}; allowed: https://HOST[:PORT][/PATH] without a query")
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError(f"found {value!r}; allowed: https://HOST[:PORT][/PATH] in printable ASCII without spaces")
     return text
 
 
