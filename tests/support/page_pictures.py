@@ -17,7 +17,7 @@ MORNING = 70_000
 
 PICTURES = [
     # name, section, width and height, scheme, locale
-    ("page", "now", (1280, 980), "light", "en-GB"),
+    ("page", "now", (1280, 1165), "light", "en-GB"),
     ("page-history", "history", (1280, 720), "light", "en-GB"),
     ("page-devices", "devices", (1280, 640), "dark", "en-GB"),
     ("page-goals", "goals", (1280, 720), "light", "en-GB"),

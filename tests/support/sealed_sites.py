@@ -158,6 +158,13 @@ class SealedSite:
         assert ended.code == 0, ended.err
         return str(path)
 
+    def tar(self) -> str:
+        """Write the log to a tar file, and return its path."""
+        path = self.folder / "log.tar"
+        ended = called("seal", "-c", str(self.path), "--output", str(path))
+        assert ended.code == 0, ended.err
+        return str(path)
+
     def verify(self, *arguments: str, key: str = "") -> Ended:
         """Call `wattgram verify`, with the key of the log."""
         return called("verify", *arguments, "--key", key or self.vkey)

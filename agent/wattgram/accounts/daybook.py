@@ -107,8 +107,8 @@ class DayBook:
                     eta = efficiency(self._curves[index], positive / hours)
                     self._add(time - 1, name, curve_energy=positive, curve_heat=positive / eta)
 
-    def add_late(self, amount: LateAmount) -> None:
-        """Add late energy of a device, apportioned to the days by time."""
+    def add_late(self, amount: LateAmount, *, of_gap: bool = True) -> None:
+        """Add late energy of a device, apportioned to the days by time; without a gap, its time is known already."""
         whole = sum(span.end - span.begin for span in amount.spans)
         for span in amount.spans:
             begin = span.begin
@@ -121,7 +121,7 @@ class DayBook:
                     self._names[amount.channel],
                     energy=share * amount.positive,
                     against=share * amount.negative,
-                    seconds=(end - begin) / NS,
+                    seconds=(end - begin) / NS if of_gap else 0.0,
                 )
                 begin = end
 

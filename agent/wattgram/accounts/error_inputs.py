@@ -118,11 +118,32 @@ def error_inputs(config: Config, channels: Sequence[DeviceConfig]) -> tuple[Erro
     return (ErrorInput("grid factor", priced=True), *inputs.values(), estimate)
 
 
+def without_rated_power(config: Config, channels: Sequence[DeviceConfig]) -> list[str]:
+    """Return the names of devices whose limits need a rated power that is unknown; as `error_inputs`.
+
+    The uncertainty of their small powers is too small.
+    """
+    nodes = hybrid_nodes(config.devices)
+    inside = {name for node in nodes for name in (*node.pv_channels, *node.battery_channels, node.unsplit_channel)}
+    meters = [
+        channel.name
+        for channel in channels
+        if channel.role not in OUTSIDE_BALANCE
+        and channel.name not in inside
+        and rated_power(channel) is None
+        and any(part.offset for part in _meter_parts(channel))
+    ]
+    hybrids = [
+        node.inverters[0].name
+        for node in nodes
+        if node.rated_power is None and any(part.offset for part in _node_parts(node))
+    ]
+    return meters + hybrids
+
+
 def meter_input(device: DeviceConfig, channel: int) -> ErrorInput:
     """Return the input of a device that is a channel."""
-    kind = device.device.kind if device.device is not None else KIND_OF_ROLE.get(device.role, "meter")
-    parts = device.accuracy.parts(METER_UNSTATED if kind == "meter" else INVERTER_UNSTATED)
-    rated = rated_power(device)
+    parts, rated = _meter_parts(device), rated_power(device)
     return ErrorInput(device.name, _is_stated(device, parts, rated), ((channel, in_watts(parts, rated)),))
 
 
@@ -146,6 +167,18 @@ def in_watts(parts: Sequence[ErrorPart], rated: float | None) -> Parts:
     return tuple((part.share, part.offset * (rated or 0.0)) for part in parts)
 
 
+def _meter_parts(device: DeviceConfig) -> tuple[ErrorPart, ...]:
+    kind = device.device.kind if device.device is not None else KIND_OF_ROLE.get(device.role, "meter")
+    return device.accuracy.parts(METER_UNSTATED if kind == "meter" else INVERTER_UNSTATED)
+
+
+def _node_parts(node: HybridNode) -> tuple[ErrorPart, ...]:
+    inverter = node.inverters[0]
+    terminal = inverter.device.terminal if inverter.device is not None else None
+    summed = terminal is not None and not terminal.bridge and not terminal.grid_port
+    return inverter.accuracy.parts(SUM_UNSTATED if summed else INVERTER_UNSTATED)
+
+
 def _is_stated(device: DeviceConfig, parts: Sequence[ErrorPart], rated: float | None) -> bool:
     """Return whether the accuracy is stated, and the rated power that its offsets need."""
     known = rated is not None and device.rated_power is not None
@@ -160,10 +193,7 @@ def _join(inputs: dict[str, ErrorInput], device: DeviceConfig, found: ErrorInput
 
 
 def _node_input(node: HybridNode, places: Mapping[str, int]) -> ErrorInput:
-    inverter, rated = node.inverters[0], node.rated_power
-    terminal = inverter.device.terminal if inverter.device is not None else None
-    summed = terminal is not None and not terminal.bridge and not terminal.grid_port
-    parts = inverter.accuracy.parts(SUM_UNSTATED if summed else INVERTER_UNSTATED)
+    inverter, rated, parts = node.inverters[0], node.rated_power, _node_parts(node)
     law = in_watts(parts, rated)
     pv = tuple(places[name] for name in node.pv_channels if name in places)
     batteries = tuple(places[name] for name in node.battery_channels if name in places)

@@ -19,6 +19,7 @@ from .account_stages import AccountStages
 from .books import Books
 from .checkpoint_text import state_of
 from .correction_names import still_named
+from .late_rows import LateRows
 from .left_out import Computed, LeftOut
 from .pricing import Repricing
 from .same_results import same_record, same_state
@@ -77,9 +78,9 @@ class Replay:
     intensity of the interval before it, as known today. Before and after, it keeps the published intensity, so that the
     windows around are complete and the carbon of the battery continues. windows: kinds to publish. skip_to_checkpoint:
     the first records are of another configuration of the site; skip them up to a state of this one. late:
-    stored rows of late energy, in the order of storage: a later row of a quarter replaces an earlier one, and each
-    belongs to the end of its quarter. begun: the time of the state from which it computes. skipped: a state of another
-    configuration was found.
+    all stored rows of late energy, in the order of storage: a later row of a quarter replaces an earlier one, and each
+    belongs to the end of its quarter, also if the row was stored hours later. begun: the time of the state from which
+    it computes. skipped: a state of another configuration was found.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class Replay:
         self._tick_series = books.series("tick")
         self._withheld: dict[int, bytes] = {}
         self._unrevised_ticks: dict[int, Record] = {}
-        self._late = {record.time: record for record in late if record.series == books.layout.late}
+        self._late = LateRows(books.layout, late)
 
     @property
     def computed(self) -> Computed:
@@ -138,7 +139,7 @@ class Replay:
         elif kind == "checkpoint" and self._skipping:
             self._begin(record)
         elif kind == "late":
-            self._late[record.time] = record
+            self._late.take(record)
         elif kind == "withheld":
             self._withheld[record.time] = record.values
         elif record.time <= self.reached or (self._times and record.time < self._times[-1]):
@@ -149,13 +150,21 @@ class Replay:
             self._rows.append(self._row_of(record))
             return records
         elif kind == "totals" and not self._skipping:
-            priced = self._pricing.priced(record)
+            self._late.take(record)
+            last = self._late.total(record.time)
+            priced = self._repriced(last)
             totals = self.books.late_totals(record.time, self._pricing.late_row(priced))
-            repriced = () if priced is record else (priced,)
+            repriced = () if priced is last else (priced,)
             return chain(self.finish(), repriced, self._changed(totals, record.time, {}))
         elif kind == "checkpoint":
             return chain(self.finish(), self._replace_checkpoint(record))
         return ()
+
+    def know_late(self, records: Iterable[Record]) -> None:
+        """Take the rows of late energy of records that `take` gets next, as those of the store."""
+        for record in records:
+            if record.series in (self.books.layout.late, self.books.layout.totals):
+                self._late.take(record)
 
     def _pass(self, kind: str, record: Record) -> None:
         """Pass a replacement of an earlier record, or the instant from which it computes."""
@@ -190,17 +199,21 @@ class Replay:
         begin, self.reached = self.reached, times[-1]
         continues = bool(self._spans) and self._spans[-1][1] == begin
         self._spans.append((self._spans.pop()[0] if continues else begin, self.reached))
-        late = {
-            time: self._pricing.priced(self._late[time]) for time in sorted(self._late) if begin < time <= times[-1]
-        }
-        repriced = [record for time, record in late.items() if record is not self._late[time]]
-        self._late |= late  # a later replay keeps the new prices: they are stored again
-        rows_of_late = [(time, self._pricing.late_row(record)) for time, record in late.items()]
+        late = self._late.between(begin, times[-1])
+        late_priced = {time: self._repriced(record) for time, record in late.items()}
+        repriced = [record for time, record in late_priced.items() if record is not late[time]]
+        rows_of_late = [(time, self._pricing.late_row(record)) for time, record in late_priced.items()]
         self.counts.instants += len(times)
         self.counts.asked += max(0, bisect_right(times, self._until) - bisect_right(times, self._since))
         self.counts.samples += len(times) * len(self.books.layout.channels)
         results = self._changed(self._accounts.advance(priced, rows_of_late), times[-1], before)
         return chain(repriced, results)
+
+    def _repriced(self, record: Record) -> Record:
+        """Return a row of late energy with its price; a later replay keeps a new price, because it is stored again."""
+        priced = self._pricing.priced(record)
+        self._late.replace(priced)
+        return priced
 
     def _changed(self, records: Iterable[Record], time: int, ticks: Mapping[int, Record]) -> Iterator[Record]:
         """Yield the records that differ from the published ones, with the next revision."""

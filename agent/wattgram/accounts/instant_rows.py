@@ -90,6 +90,8 @@ class Instants:
         self._late_energy = LateEnergy(len(names), sub_meters, layout.slot_end, priced)
         self.amounts: list[LateAmount] = []
         self.late_fuel: list[LateAmount] = []
+        self.held: list[LateAmount] = []
+        self.undated: list[LateAmount] = []
         site = config.site
         position = None
         if site.latitude is not None and site.longitude is not None:
@@ -148,9 +150,10 @@ class Instants:
 
         begin: the last instant on the present clock, UTC ns; `time` if unknown. last: the last instant as published;
         later than `begin` if the clock was set back. `amounts` is the energy of gaps that counters told now, and
-        `late_fuel` their fuel.
+        `late_fuel` their fuel. `held` is late energy without a gap, because the power held; `undated` is that of days
+        and months alone, here with the time of this step.
         """
-        self.amounts, self.late_fuel = [], []
+        self.amounts, self.late_fuel, self.held, self.undated = [], [], [], []
         span = Span(min(begin, time), time)
         pause = not seconds > 0.0 and last is not None
         undated = last is not None and (begin < last or not 0 < time - begin <= LONGEST_GAP)
@@ -220,8 +223,10 @@ class Instants:
         if interval.told or any(late):
             gave = self._late_energy.is_waiting(index)
             amount = self._late_energy.tell(index, *late, span)
-            if amount is not None and gave:
-                self.amounts.append(amount)
+            if amount is None:
+                self.undated.append(LateAmount(index, (Span(min(span.begin, span.end - 1), span.end),), *late))
+            else:
+                (self.amounts if gave else self.held).append(amount)
             if amount is not None and not interval.told:
                 self._late_energy.give_up_time(amount)
         elif self._late_energy.is_waiting(index) and not interval.waiting and self._is_present(index):

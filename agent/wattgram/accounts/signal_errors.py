@@ -1,15 +1,18 @@
 """Limits of error of the grid's factors, as shares of the factors (METHOD-SITE 11).
 
-A configured factor has the limits that the configuration states. Any other has the larger limit of two: that of its
-tier, and 5 % for each year between the year of the factor and that of the record.
+A configured factor, and a row of the site's own tables, has the limits that its source states. Any other factor has the
+larger limit of two: that of its tier, and 5 % for each year between the year of the factor and that of the record.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 
 from wattgram.base.clock import NS
+from wattgram.grid.factor_rows import FactorRow
 from wattgram.grid.ladder import Ladder
 from wattgram.grid.signal import Signal
 from wattgram.grid.table import CHINA_TIME
@@ -32,21 +35,27 @@ LEVEL_OF = ", level of "
 """Part of the source of a signal that has the level of the official factor."""
 
 
-class SignalErrors:
-    """Limits of signals. stated: of the configured factor, None if the configuration states none."""
+NO_ROWS: Mapping[str, float] = MappingProxyType({})
 
-    def __init__(self, stated: float | None) -> None:
-        self._stated = stated
+
+class SignalErrors:
+    """Limits of signals.
+
+    stated: of the configured factor, None if the configuration states none. rows: as `limits_of_rows`.
+    """
+
+    def __init__(self, stated: float | None, rows: Mapping[str, float] = NO_ROWS) -> None:
+        self._stated = {**rows} if stated is None else {**rows, CONFIGURED: stated}
         self._this_year = (0, 0, 0)  # its begin and end, UTC ns, and the year
 
     def is_stated(self, signal: Signal) -> bool:
         """Return whether the source of a signal states its limits."""
-        return self._stated is not None and signal.source == CONFIGURED
+        return signal.source in self._stated
 
     def limit(self, signal: Signal, time: int, level: Signal | None = None) -> float:
         """Return the limit of a signal that prices the energy before `time`, UTC ns. level: as `level_of`."""
-        if self._stated is not None and signal.source == CONFIGURED:
-            return self._stated
+        if signal.source in self._stated:
+            return self._stated[signal.source]
         years = max(self._years(signal, time), self._years(level, time) if level else 0)
         return min(MOST_LIMIT, max(TIER_LIMITS.get(signal.tier, TIER_LIMITS[6]), YEARLY_LIMIT * years))
 
@@ -68,6 +77,11 @@ class SignalErrors:
             begin, end = (int(datetime(of, 1, 1, tzinfo=CHINA_TIME).timestamp()) * NS for of in (year, year + 1))
             self._this_year = begin, end, year
         return year
+
+
+def limits_of_rows(rows: Iterable[FactorRow]) -> dict[str, float]:
+    """Return the stated limits of rows by the name of the row as a source; a row without a statement is absent."""
+    return {row.label: row.uncertainty for row in rows if row.uncertainty is not None}
 
 
 def level_of(signal: Signal, time: int, ladder: Ladder) -> Signal | None:

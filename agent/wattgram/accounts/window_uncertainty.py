@@ -20,7 +20,7 @@ from wattgram.grid.signal import Signal
 from . import fuel
 from .error_inputs import ROOT_3, error_inputs
 from .estimated_energy import OUTSIDE_BALANCE
-from .signal_errors import SignalErrors, level_of
+from .signal_errors import SignalErrors, level_of, limits_of_rows
 from .uncertainty import (
     EMISSION,
     INTENSITY,
@@ -64,7 +64,7 @@ class WindowUncertainty:
         inputs = error_inputs(config, shape.channels)
         offsets = shape.energies, shape.carbon
         self._copies = Uncertainty(inputs, copy, shape.size, len(shape.channels), offsets)
-        self._signals = SignalErrors(config.grid.factor_uncertainty)
+        self._signals = SignalErrors(config.grid.factor_uncertainty, limits_of_rows(config.grid.own_rows))
         self._grid, self._table = config.grid, factor_table(config.grid, config.site.timezone)
         self._certificate = config.grid.certificates.factor if config.grid.certificates else 0.0
         self._steps = [

@@ -17,6 +17,7 @@ ALLOWED = (
     "day, month, year, or FROM..TO with dates such as 2026-11-01..2026-11-30 (the last one included)"
     " or times such as 2026-11-01T06:00:00Z..2026-11-01T14:00:00+08:00"
 )
+ALLOWED_TIME = "a date such as 2026-11-01, or a time such as 2026-11-01T06:00:00Z or 2026-11-01T14:00:00+08:00"
 MOST_ROWS = 62
 """Most rows of a FROM..TO report: by day up to this number of days, else by month, else by year."""
 
@@ -67,7 +68,7 @@ def parse_period(value: object) -> PeriodOption:
     first, dots, last = text.partition("..")
     if not dots:
         raise ValueError(f"found {text!r}{nearest(text, PERIOD_UNITS)}; allowed: {ALLOWED}")
-    return PeriodOption("", parse_period_end(first), parse_period_end(last))
+    return PeriodOption("", _end(first, ALLOWED), _end(last, ALLOWED))
 
 
 def spans(option: PeriodOption, first: int, over: int, zone: ZoneInfo) -> list[PeriodSpan]:
@@ -119,8 +120,12 @@ def window_start(window: str, time: int, zone: ZoneInfo) -> int:
 
 def parse_period_end(value: object) -> date | datetime:
     """Parse a date or an instant. ValueError: what was found and what is allowed."""
-    text = str(value)
-    mistake = f"found {text!r} as an end of the period; allowed: {ALLOWED}"
+    return _end(str(value), ALLOWED_TIME)
+
+
+def _end(text: str, allowed: str) -> date | datetime:
+    """Parse a date or an instant; `allowed`: words of the error."""
+    mistake = f"found {text!r}; allowed: {allowed}"
     if not (is_date := _DATE.fullmatch(text)) and not _TIME.fullmatch(text):
         raise ValueError(mistake)
     try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from wattgram.base import period, toml_table
+from wattgram.formats.language import LANGUAGES, language_of
 from wattgram.simulation.plant_names import PLANTS
 
 YEAR = 365.0
@@ -79,12 +81,41 @@ def number(low: float, high: float) -> Callable[[str], Any]:
     return option_type(parser)
 
 
+def add_devices(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add --device with names and commas, also several times; `meaning`: help text."""
+    parser.add_argument(
+        "--device",
+        type=lambda text: text.split(","),
+        action="extend",
+        default=[],
+        metavar="NAME,...",
+        help=meaning,
+    )
+
+
 def add_format(parser: argparse.ArgumentParser, *more: str) -> None:
     """Add --format with table, json and `more` formats."""
     formats = ("table", "json", *more)
     parser.add_argument(
         "--format", type=choice(formats), default="table", metavar="|".join(formats), help="default: table"
     )
+
+
+def add_lang(parser: argparse.ArgumentParser) -> None:
+    """Add --lang. `language` returns the value."""
+    parser.add_argument(
+        "--lang",
+        type=choice(LANGUAGES),
+        metavar="|".join(LANGUAGES),
+        help="language of the texts (default: zh if the locale is Chinese, else en; JSON and CSV: en)",
+    )
+
+
+def language(options: argparse.Namespace) -> str:
+    """Return --lang, else the language of the locale for people, and English for other programs."""
+    if options.lang:
+        return str(options.lang)
+    return LANGUAGES[0] if options.format in ("json", "csv") else language_of(os.environ)
 
 
 def add_config(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

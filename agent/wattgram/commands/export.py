@@ -15,7 +15,7 @@ from wattgram.base.units import rfc3339
 from wattgram.config.load import Config
 from wattgram.delivery.configuration import load
 
-from .arguments import UsageError, add_config, add_period_ends, choice, period_ends, several
+from .arguments import UsageError, add_config, add_devices, add_period_ends, choice, period_ends, several
 from .progress import Progress, print_stderr
 
 if TYPE_CHECKING:
@@ -45,14 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar=",".join(STORED_KINDS),
         help="kinds of record (default: device and emission, or the kinds that --device and --window select)",
     )
-    parser.add_argument(
-        "--device",
-        type=lambda text: text.split(","),
-        action="extend",
-        default=[],
-        metavar="NAME,...",
-        help="only readings and events of these devices",
-    )
+    add_devices(parser, "only readings and events of these devices")
     parser.add_argument(
         "--window",
         type=several(ALL_WINDOWS),

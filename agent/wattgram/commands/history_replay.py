@@ -8,7 +8,7 @@ import os
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -22,7 +22,7 @@ from wattgram.base.record import ALL_WINDOWS, Record
 from wattgram.base.units import rfc3339
 from wattgram.config import grid_table
 from wattgram.config.load import Config
-from wattgram.daemon.daemon import sinks
+from wattgram.daemon.daemon import sinks, spool_of
 from wattgram.delivery.delivery import Delivery
 from wattgram.grid import remembered
 from wattgram.grid.ladder import Ladder
@@ -105,18 +105,11 @@ async def recompute(
     if end < first:
         raise HistoryError(f"{config.spool.path}: nothing is stored before {_day(first)}")
     start = time.monotonic()
-    spool = _spool_of(config)
-    try:
-        await spool.open()
-    except SpoolError as error:
-        if not isinstance(error.__cause__, BlockingIOError):
-            raise
-        outcome = await _by_daemon(config, begin, end, windows, progress)
-    else:
-        try:
+    async with _unused_spool(config) as spool:
+        if spool is not None:
             outcome = await _in_process(config, spool, begin, end, windows, clock, progress)
-        finally:
-            await spool.close()
+    if spool is None:
+        outcome = await _by_daemon(config, begin, end, windows, progress)
     outcome.seconds = time.monotonic() - start
     return outcome
 
@@ -128,28 +121,29 @@ async def recompute_alone(config: Config, since: int, clock: Clock) -> ReplayOut
     does not work, HistoryError when no history is stored.
     """
     start = time.monotonic()
-    spool = _spool_of(config)
+    async with _unused_spool(config) as spool:
+        if spool is None:
+            return None
+        outcome = await _in_process(config, spool, since, since, ALL_WINDOWS, clock, lambda _current, _reached: None)
+    outcome.seconds = time.monotonic() - start
+    return outcome
+
+
+@contextlib.asynccontextmanager
+async def _unused_spool(config: Config) -> AsyncIterator[Spool | None]:
+    """Open the spool while the block lasts; None if the running daemon holds it. SpoolError when it does not open."""
+    spool = spool_of(config, sinks(config))
     try:
         await spool.open()
     except SpoolError as error:
         if not isinstance(error.__cause__, BlockingIOError):
             raise
-        return None
+        yield None
+        return
     try:
-        outcome = await _in_process(config, spool, since, since, ALL_WINDOWS, clock, lambda _current, _reached: None)
+        yield spool
     finally:
         await spool.close()
-    outcome.seconds = time.monotonic() - start
-    return outcome
-
-
-def _spool_of(config: Config) -> Spool:
-    return Spool(
-        config.spool.path,
-        max_size=config.spool.max_size,
-        keep=config.spool.keep,
-        sinks=[sink.name for sink in sinks(config)],
-    )
 
 
 def first_stored(config: Config) -> int:

@@ -7,14 +7,15 @@ import argparse
 from wattgram.base.clock import Clock
 from wattgram.base.period import PeriodOption, parse_period
 from wattgram.delivery.configuration import load
+from wattgram.formats.language import translate
 
-from .arguments import add_config, add_format, check_period, option_type
+from .arguments import add_config, add_format, add_lang, check_period, language, option_type
 
 EXAMPLE = "wattgram report -c site.toml --period 2026-11-01..2026-11-30 --format html > november.html"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add -c, --period and --format."""
+    """Add -c, --period, --format and --lang."""
     add_config(parser)
     parser.add_argument(
         "--period",
@@ -25,6 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "TO included, or times such as 2026-11-01T06:00:00Z",
     )
     add_format(parser, "csv", "html")
+    add_lang(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     elif options.format == "json":
         print(site_report.as_json(report))
     elif options.format == "html":
-        print(report_html.page(report), end="")
+        print(report_html.page(report, language(options)), end="")
     else:
-        print(site_report.as_table(report))
+        print(site_report.as_table(report, translate(language(options))))
     return 0

@@ -12,7 +12,9 @@ from wattgram_drivers.plan import make_plan
 from wattgram_drivers.simulated import sunspec_serve
 from wattgram_drivers.sunspec import walk
 
+from wattgram.accounts.error_inputs import without_rated_power
 from wattgram.accounts.heat_fuel import unknown_fuels
+from wattgram.accounts.hybrid_nodes import channels_of
 from wattgram.accounts.night_rest import is_silent_at_night
 from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import slow_of
@@ -107,6 +109,7 @@ def check_plan(config: Config) -> CheckReport:
     if config.grid.excuse:
         report.findings.append(config.grid.excuse)
     report.notes += grid_notes(config)
+    report.notes += _accuracy_notes(config)
     report.notes += log_notes(config)
     report.findings += double_entries(config.devices)
     report.findings += rated_findings(config)
@@ -151,6 +154,19 @@ def _check_sources(config: Config, report: CheckReport) -> None:
             findings, notes = source.settings.check(factors)
             report.findings += [f"{source.name}: {text}" for text in findings]
             report.notes += [f"{source.name}: {text}" for text in notes]
+
+
+def _accuracy_notes(config: Config) -> list[str]:
+    """Return a note about devices whose limits of error need a rated power that is unknown (METHOD-SITE 11)."""
+    if not config.accounts.uncertainty:
+        return []
+    names = without_rated_power(config, channels_of(config.devices))
+    if not names:
+        return []
+    return [
+        f"uncertainty: rated_power of {', '.join(names)} is unknown, so the uncertainty of a small power is too small; "
+        "set rated_power"
+    ]
 
 
 def _tick_notes(config: Config) -> list[str]:

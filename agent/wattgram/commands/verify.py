@@ -6,13 +6,12 @@ import argparse
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from wattgram.base.clock import MS
-from wattgram.base.period import instant, parse_period_end
+from wattgram.base.period import parse_period_end
 from wattgram.base.units import rfc3339
 
-from .arguments import UsageError, choice
+from .arguments import UsageError, add_devices, choice, option_type
 
 if TYPE_CHECKING:
     from wattgram.evidence.signed_note import VerifierKey
@@ -55,22 +54,21 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="checkpoint that was kept outside of the gateway",
     )
-    parser.add_argument("--from", dest="begin", metavar="TIME", help="begin of the comparison (default: first record)")
-    parser.add_argument("--to", dest="end", metavar="TIME", help="end of the comparison (default: end of the log)")
-    parser.add_argument(
-        "--device",
-        type=lambda text: text.split(","),
-        action="extend",
-        default=[],
-        metavar="NAME,...",
-        help="devices of the export, if not all",
-    )
+    for option, dest, default in (("--from", "begin", "the first record"), ("--to", "end", "the end of the log")):
+        parser.add_argument(
+            option,
+            dest=dest,
+            type=option_type(parse_period_end),
+            metavar="TIME",
+            help=f"the same as for the export: a local day or a time (default: {default})",
+        )
+    add_devices(parser, "devices of the export, if not all")
     parser.add_argument("--format", type=choice(("table", "json")), default="table", metavar="table|json")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the result; exit code 1 if something differs or is missing."""
-    from wattgram.evidence.verification.comparison import ComparedPeriod
+    from wattgram.evidence.verification.compared_period import StatedPeriod
     from wattgram.evidence.verification.verify_files import verified
 
     logs = [*options.log, *(path for path in options.files if _is_log(path))]
@@ -80,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     for path in (*files, *logs, *options.checkpoint):
         if not path.exists():
             raise UsageError(f"found {str(path)!r}, no such file; allowed: files that can be read")
-    period = ComparedPeriod(_time(options.begin), _time(options.end), frozenset(options.device))
+    period = StatedPeriod(options.begin, options.end, frozenset(options.device))
     result = verified(files, logs, [_key(text) for text in options.key], options.checkpoint, period)
     print(json.dumps(result.as_dict(), ensure_ascii=False, indent=2) if options.format == "json" else _table(result))
     return 0 if result.ok else 1
@@ -100,16 +98,6 @@ def _key(text: str) -> VerifierKey:
         return VerifierKey.of(text)
     except (OSError, ValueError) as error:
         raise UsageError(f"--key: {error}") from error
-
-
-def _time(text: str | None) -> int | None:
-    """Return a time in ms; a date is its first moment in UTC."""
-    if text is None:
-        return None
-    try:
-        return instant(parse_period_end(text), ZoneInfo("UTC")) // MS
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _table(result: VerificationResult) -> str:
@@ -134,8 +122,14 @@ def _table(result: VerificationResult) -> str:
         lines += [f"{name:<22}{rfc3339(note.time * MS)[:16]} {note.text}" for note in shown]
         lines += [f"{name:<22}{more} settings that were not set before; see --format json"] if more else []
     lines += [f"not in these files    {name}" for name in sorted(result.absent)]
+    if result.partial_minutes:
+        lines.append(f"partial quarters      {result.partial_minutes:,} minutes compared alone, by 4 bytes each")
+    if result.not_compared:
+        lines.append(f"not compared          {result.not_compared:,} records: only in part in the period, or replaced")
     lines += [f"not sealed            {count:,} records {kind}" for kind, count in result.not_sealed_kinds.items()]
-    if result.ok:
+    if result.ok and not result.files:
+        lines.append("result                the log alone is consistent; no file was compared")
+    elif result.ok:
         lines.append("result                all values are as sealed")
     else:
         lines.append(f"result                {result.found:,} findings; the first:")

@@ -12,10 +12,21 @@ from wattgram.base.untrusted import quoted
 from wattgram.grid.factor_rows import FactorRow
 from wattgram.grid.signal import HIGHEST, SUPPLIED
 
+from .accuracy_keys import share_of_value
+
 FOLDER = "zones.d"
 
 REQUIRED_COLUMNS = ("zone", "year", "basis", "g_per_kwh")
-OPTIONAL_COLUMNS = ("name", "clean_share", "renewable_share", "residual_g_per_kwh", "source", "licence", "note")
+OPTIONAL_COLUMNS = (
+    "name",
+    "clean_share",
+    "renewable_share",
+    "residual_g_per_kwh",
+    "source",
+    "licence",
+    "note",
+    "uncertainty",
+)
 IGNORED_COLUMNS = ("kind", "url_or_document", "verified")
 """Columns of public tables of factors that nothing is made of."""
 
@@ -108,7 +119,16 @@ def _row(file: Path, cells: Mapping[str, str]) -> FactorRow:
         cells.get("source", "")[:LONGEST_CELL] or file.name,
         cells.get("licence", "")[:LONGEST_CELL],
         cells.get("note", "")[:LONGEST_CELL],
+        _limit(cells.get("uncertainty", "").strip()),
     )
+
+
+def _limit(text: str) -> float | None:
+    """Return a limit of error such as "5 %" as a share; None for an empty cell."""
+    try:
+        return share_of_value(text) if text else None
+    except ValueError as error:
+        raise ValueError(f"uncertainty: {error}") from error
 
 
 def _number(cells: Mapping[str, str], name: str, most: float, parser: Callable[[str], float]) -> float | None:

@@ -8,7 +8,7 @@ import logging
 import random
 import signal as signals
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
 from wattgram_drivers.modbus.bus import Bus
@@ -28,6 +28,7 @@ from wattgram.delivery.sinks import SINKS
 from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.evidence.sealer import Sealer
 from wattgram.evidence.transparency_log import log_bytes
+from wattgram.goals.crossed_lines import CrossedLines
 from wattgram.goals.round import Round
 from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
@@ -80,6 +81,14 @@ def sinks(config: Config, clock: Clock | None = None) -> list[Sink]:
     return [sink_module(table).made(settings[table], config, clock or Clock()) for table in configured]
 
 
+def spool_of(config: Config, targets: Sequence[Sink]) -> Spool:
+    """Return the closed spool of a configuration with its sinks; the log in its folder counts within the limit."""
+    names = [sink.name for sink in targets]
+    spool = Spool(config.spool.path, max_size=config.spool.max_size, keep=config.spool.keep, sinks=names)
+    spool.log_size = log_bytes(spool.path)
+    return spool
+
+
 @contextlib.asynccontextmanager
 async def assembled(
     config: Config,
@@ -97,13 +106,7 @@ async def assembled(
     slower = paced(config.devices) if clock.speed == 1.0 else ()  # the delays are real seconds
     config = replace(config, devices=with_paced_intervals(config.devices, slower))
     targets = sinks(config, clock)
-    spool = Spool(
-        config.spool.path,
-        max_size=config.spool.max_size,
-        keep=config.spool.keep,
-        sinks=[sink.name for sink in targets],
-    )
-    spool.log_size = log_bytes(spool.path)
+    spool = spool_of(config, targets)
     await spool.open()
     try:
         started = clock.monotonic()
@@ -127,7 +130,8 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
-        goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock, site.event)
+        crossed = CrossedLines(spool, site.event)
+        goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock, crossed)
         sealer = _sealer(config, site, spool, clock, clock_status or AlwaysSynchronised())
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, sealer, watchdog, clock)

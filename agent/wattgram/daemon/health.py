@@ -23,6 +23,7 @@ from wattgram.site.site import Site
 from wattgram.store.spool import Spool
 
 from .page_history import PageHistory
+from .page_results import PageResults
 
 GATEWAY_PERIOD = 60.0
 """s between two gateway records."""
@@ -55,6 +56,7 @@ class Health:
         self._history = PageHistory(
             spool.path, config.site.name, config.site.tick, config.site.timezone, config.corrections
         )
+        self._results = PageResults(spool.path, config)
         self._reading = asyncio.Lock()
         names = tuple(self._measured())
         self._series = Series("gateway", (("site", site.config.site.name),), names)
@@ -188,6 +190,11 @@ class Health:
         end = self._clock.time() if until is None else int(until * NS)
         async with self._reading:
             return await asyncio.to_thread(self._history.read, end - int(seconds * NS), end)
+
+    async def results(self) -> list[dict[str, Any]]:
+        """Return the last results, up to the last sync; a thread reads them, one request at a time."""
+        async with self._reading:
+            return await asyncio.to_thread(self._results.read, self._clock.time())
 
     def goals(self) -> list[dict[str, Any]]:
         """Return the claims' cards of the last round, none before the first."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from wattgram.accounts.uncertainty import UNCERTAINTY_TEXT
 from wattgram.base.clock import NS
 from wattgram.base.period import window_start
 from wattgram.base.record import Record, Series
@@ -33,7 +34,7 @@ PAGE_POWERS = (
     "battery_discharge_power",
     "battery_charge_power",
 )
-PAGE_COLUMNS = ("emission_intensity", "grid_intensity", *PAGE_POWERS)
+PAGE_COLUMNS = ("emission_intensity", "grid_intensity", *PAGE_POWERS, "emission_intensity_uncertainty")
 
 _READ = (*PAGE_COLUMNS, "emission", "load_energy", "grid_import_energy")
 
@@ -64,12 +65,14 @@ class PageHistory:
         seconds = (until - since) / NS
         name = resolution(seconds, self._tick)
         history = History(self._folder, self._site)
+        stated: str | None = None  # ticks have no uncertainty
         if name == "tick":
             step = self._tick * max(1, ceil(seconds / self._tick / MOST_PAGE_ROWS))
             rows = _gathered(_rows(history.ticks(since, until)), since / NS, step)
         else:
             step = WINDOW_LENGTHS[name]
-            rows = _rows(history.windows(name, window_start(name, since, self._zone), until))
+            windows = list(history.windows(name, window_start(name, since, self._zone), until))
+            rows, stated = _rows(windows), basis_of_windows(windows)
         found = list(_with_gaps(rows, 1.5 * step))
         return {
             "resolution": name,
@@ -77,9 +80,16 @@ class PageHistory:
             "since": since / NS,
             "until": until / NS,
             "correction": named(self._corrections, since, until),
+            UNCERTAINTY_TEXT: stated,
             "time": [row[0] for row in found],
             **{name: [_finite(row[index]) for row in found] for index, name in enumerate(PAGE_COLUMNS, 1)},
         }
+
+
+def basis_of_windows(windows: Iterable[Record]) -> str | None:
+    """Return "stated" if all windows with an uncertainty have stated limits, else "assumed"; None without any."""
+    found = {str(record[UNCERTAINTY_TEXT]) for record in windows if UNCERTAINTY_TEXT in record.series.texts} - {""}
+    return ("stated" if found == {"stated"} else "assumed") if found else None
 
 
 def _rows(records: Iterable[Record]) -> Iterator[Row]:
@@ -130,7 +140,7 @@ def _combined(rows: Sequence[Row]) -> Row:
     ]
     grid = _ratio(carbon, imported)
     powers = (_mean(columns[name]) for name in PAGE_POWERS)
-    return (rows[0][0], intensity, grid if isfinite(grid) else _mean(columns["grid_intensity"]), *powers, nan, nan, nan)
+    return (rows[0][0], intensity, grid if isfinite(grid) else _mean(columns["grid_intensity"]), *powers, *(nan,) * 4)
 
 
 def _ratio(parts: Sequence[float], wholes: Sequence[float]) -> float:

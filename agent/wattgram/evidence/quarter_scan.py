@@ -16,8 +16,8 @@ from .log_state import SpoolCursor
 from .record_digest import QUARTER_MS, QuarterHasher, is_digested, milliseconds, place_in_time, record_hash
 from .sealed_json import JsonObject, canonical, sealed_fields, sealed_record
 
-CLOCK_EVENTS = frozenset(("clock stepped", "clock set"))
-"""Events about a clock that was set: each also gets an entry `clock`."""
+CLOCK_EVENTS = frozenset(("clock stepped", "clock set", "instants wait"))
+"""Events about a clock that was set, also between two runs: each also gets an entry `clock`."""
 
 BREATH = 64
 """Records between two pauses of the scan, so that the loop of the daemon runs on."""

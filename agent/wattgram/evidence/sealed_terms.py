@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol
 
 import wattgram_drivers
@@ -20,6 +19,7 @@ import wattgram
 from wattgram import __version__
 from wattgram.base.canonical import UNSET, Plain, canonical, changed_settings, flat, sha256_of
 from wattgram.config.load import Config
+from wattgram.formats.versions import table_hashes
 
 from .sealed_json import JsonObject, sealed_text
 
@@ -84,12 +84,11 @@ def terms_digests(terms: NamedTerms, config: Config) -> JsonObject:
     configuration, factors: of the texts of the `configuration` record; the first digits are those of each emission.
     maps: of each device's register map. tables: of the factor tables. program: of all its files.
     """
-    tables = {path.name: _file_digest(path) for path in sorted((_root(wattgram) / "grid").glob("*.csv"))}
     return {
         "configuration": sha256_of(terms.config),
         "factors": sha256_of(terms.factors),
         "maps": {device.name: sha256_of(canonical(device.device)) for device in config.devices if device.device},
-        "tables": tables,
+        "tables": table_hashes("wattgram.grid"),
         "program": {"version": __version__, "sha256": _program_digest()},
     }
 
@@ -104,17 +103,9 @@ def _program_digest() -> str:
     """Return the digest of all files of the program: names and contents, in the order of the names."""
     found = sha256()
     for package in (wattgram, wattgram_drivers, wattgram_ext):
-        root = _root(package)
+        root = Path(str(package.__file__)).parent
         for path in sorted(root.rglob("*")):
             if path.suffix in _PROGRAM_FILES and path.is_file():
                 name = f"{package.__name__}/{path.relative_to(root).as_posix()}"
-                found.update(f"{name} {_file_digest(path)}\n".encode())
+                found.update(f"{name} {sha256(path.read_bytes()).hexdigest()}\n".encode())
     return found.hexdigest()
-
-
-def _root(package: ModuleType) -> Path:
-    return Path(str(package.__file__)).parent
-
-
-def _file_digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()

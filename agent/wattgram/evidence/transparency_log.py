@@ -20,7 +20,7 @@ from .log_files import CHECKPOINT_FILE, LogFiles
 from .log_state import LogState, SpoolCursor, replace_file
 from .sealed_json import JsonObject
 from .sealed_terms import SealedTerms
-from .signed_note import SignerKey, TreeHead, checkpoint_note, first_origin, signed
+from .signed_note import SignerKey, TreeHead, VerifierKey, checkpoint_note, first_origin, signed
 from .signing_keys import BOTH_KEYS, SigningKeys
 from .tile_tree import TileTree
 
@@ -63,6 +63,9 @@ class TransparencyLog:
         self._waiting: list[bytes] = []
         self._stored: LogState | None = None
         self._known = [head for note in published if (head := self._own_head(note)) is not None]
+        heads = [head for note in published if (head := _head_of(note)) is not None]
+        own = f"wattgram/{site}/"
+        self._strange = [head for head in heads if head.origin.startswith(own) and head not in self._known][-1:]
         try:
             self.state, self._tree = self._opened(now)
         except ValueError as error:
@@ -146,9 +149,14 @@ class TransparencyLog:
         if state is None:
             if not self._keys.new:
                 raise ValueError("the key is older than the log")  # the name of the key's first log may be in use
+            if self._strange:
+                self._known = self._strange
+                raise ValueError("key and log were lost: the spool or the broker has a checkpoint of another key")
             return self._begun(now)
         if (stored := _head_of(state.note)) is not None:
             self._known.append(stored)
+        if self._is_key_replaced(state.vkey):
+            raise ValueError("the key was lost or replaced, and the key before did not sign the new key")
         tree = TileTree(self.folder / state.folder, state.size)
         head = TreeHead.of(checkpoint_note(state.note).text)
         if (head.origin, head.size, head.root) != (state.origin, tree.size, tree.root()):
@@ -195,7 +203,16 @@ class TransparencyLog:
             older = max(self._known, key=lambda head: head.size, default=None)
             row["after"] = older.text if older else ""
             row["reason"] = self.restarted
+            if self._stored is not None and self._is_key_replaced(self._stored.vkey):
+                row["before"] = self._stored.vkey
         return row
+
+    def _is_key_replaced(self, vkey: str) -> bool:
+        """Return whether no present key is the key of the last commit: it was lost, or replaced without `--rotate`."""
+        if not vkey:
+            return False
+        public = {key.verifier.public for key in self._keys.signers("")}
+        return VerifierKey.of(vkey).public not in public
 
     def _signers(self) -> list[SignerKey]:
         return self._keys.signers(self.state.origin)

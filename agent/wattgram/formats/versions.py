@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from importlib.resources import files
 
 from wattgram import __version__
 
-FACTORS = ("grid_factors_cn.csv", "generation_mix.csv")
-"""Files of the shipped factor table."""
-
 
 def factors() -> dict[str, str]:
-    """Return the version of the program and the first 16 digits of the SHA-256 of each factor file."""
-    return {"wattgram": __version__} | digests("wattgram.grid", FACTORS)
+    """Return the version of the program and the first 16 digits of the SHA-256 of each factor table."""
+    return {"wattgram": __version__} | tables("wattgram.grid")
 
 
-def digests(package: str, names: Iterable[str]) -> dict[str, str]:
-    """Return the first 16 digits of the SHA-256 of files of a package, by name."""
-    folder = files(package)
-    return {name: f"sha256:{hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest()[:16]}" for name in names}
+def tables(package: str) -> dict[str, str]:
+    """Return the first 16 digits of the SHA-256 of each table (CSV) of a package, by name."""
+    return {name: f"sha256:{found[:16]}" for name, found in table_hashes(package).items()}
+
+
+def table_hashes(package: str) -> dict[str, str]:
+    """Return the SHA-256 of each table (CSV) of a package, by name in their order, in hexadecimal."""
+    found = sorted(
+        (file for file in files(package).iterdir() if file.name.endswith(".csv")), key=lambda file: file.name
+    )
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in found}

@@ -18,6 +18,8 @@ from wattgram.base.watchdog import Pulse
 from wattgram.config.http_table import HttpConfig
 from wattgram.config.load import Config
 
+from .crossed_lines import CrossedLines
+
 log = logging.getLogger(__name__)
 
 ROUND_PERIOD = 3600.0
@@ -41,8 +43,8 @@ FIELDS, TEXTS = ("value", "target", "coverage"), ("state",)
 class Round:
     """Periodic evaluation of the goals in a worker process.
 
-    publish: receives a record. has_time: whether the clock is reliable. event: reports an event of the site (device,
-    event, detail). latest: result of the last round, in the format
+    publish: receives a record. has_time: whether the clock is reliable. crossed: reports crossings of
+    entry lines; None for no report. latest: result of the last round, in the format
     of `wattgram goals --format json`.
     """
 
@@ -52,7 +54,7 @@ class Round:
         publish: Callable[[Record], None],
         has_time: Callable[[], bool],
         clock: Clock,
-        event: Callable[[str, str, str], None] = lambda _device, _event, _detail: None,
+        crossed: CrossedLines | None = None,
     ) -> None:
         self.pulse = Pulse("goals", vital=False)
         self.latest: list[dict[str, Any]] = []
@@ -63,8 +65,7 @@ class Round:
         self._clock = clock
         self._published: dict[str, tuple[int, Mapping[str, Value]]] = {}
         self._last_error = ""
-        self._event = event
-        self._alerts: dict[str, str] = {}
+        self._crossed = crossed
 
     async def run(self) -> None:
         """Run one round after another, until cancelled."""
@@ -91,14 +92,8 @@ class Round:
         self.latest = found["goals"]
         for card in self.latest:
             self._publish_if_changed(card, int(found["time"]))
-        self._report_alerts(found["alerts"])
-
-    def _report_alerts(self, alerts: Mapping[str, str]) -> None:
-        """Report each line that a goal's projection crosses now, and did not cross in the round before."""
-        for goal, text in alerts.items():
-            if self._alerts.get(goal) != text:
-                self._event("", "entry line crossed", f"{goal}: {text}")
-        self._alerts = dict(alerts)
+        if self._crossed is not None:
+            await self._crossed.report(found["lines"])
 
     async def _run_worker(self, request: bytes) -> bytes:
         """Return the response of the worker. ValueError, with the last line of stderr, if the worker fails."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from wattgram.config.goals_table.claims import Claim
 from wattgram.config.goals_table.goals_settings import GoalsConfig
 
@@ -29,6 +31,8 @@ def target(
     if wanted is None:
         add = "" if claim.shown == "number" else f"set [goals.target] {claim.id} in {claim.unit or 'its unit'}"
         return NoTarget("the number has no target" if claim.shown == "number" else "the site has set no target", add)
+    if isinstance(wanted, Target) and not isfinite(wanted.value):
+        return NoTarget(f"the target is not finite: {wanted.source}", f"set [goals.target] {claim.id} in {claim.unit}")
     if isinstance(wanted, NoTarget) or not indicator.total:
         return wanted
     natural = calendar.natural(claim.period, stretch.end)

@@ -41,6 +41,7 @@ class FactorRow:
 
     tier: of METHOD 3.4. clean_share, renewable_share: 0-1, of the row's own source and year, None for unknown.
     residual: g/kWh of the residual mix, None for unknown. kind: what the number is, in the name of the signal.
+    uncertainty: limit of error as the source states it, 0-1, None without; no source of the shipped rows states one.
     """
 
     zone: str
@@ -56,6 +57,7 @@ class FactorRow:
     source: str = ""
     licence: str = ""
     note: str = ""
+    uncertainty: float | None = None
 
     @property
     def label(self) -> str:

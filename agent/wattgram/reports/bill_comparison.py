@@ -15,7 +15,8 @@ from wattgram.base.units import rfc3339
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.invoice_table import InvoiceConfig
 from wattgram.config.load import Config
-from wattgram.formats.tables import printable, table
+from wattgram.formats.language import Translate
+from wattgram.formats.tables import html_table, printable, table
 from wattgram.store.history import History
 
 LEAST_BILL_COVERAGE = 0.999
@@ -89,7 +90,7 @@ def comparisons(history: History, config: Config, since: int, until: int, as_of:
 
 
 class _Metering:
-    """Energies of the incomers: of whole days from the day book, of parts of days from quarters of an hour."""
+    """Energies of the incomers: of a single one from quarters of an hour, else of whole days from the day book."""
 
     def __init__(self, history: History, config: Config) -> None:
         self._history = history
@@ -118,12 +119,15 @@ class _Metering:
             return None
         found = self._of_days(first, last, names)
         for begin, end in parts:
-            found = found.plus(self._of_quarters(begin, end))
+            found = found.plus(self._quarters(begin, end)[0])
         if len(self.incomers) > 1:
             return found
-        # A day that is corrected in part is known by its quarters alone, and so is a balance that was withheld.
-        by_quarters = self._of_quarters(invoice.since, invoice.until)
-        return by_quarters if by_quarters.seconds > found.seconds else found
+        # The quarters have all late energy and all corrections. The day book outlives them, and may know more time: a
+        # quarter is known if its whole balance is.
+        by_quarters, stored = self._quarters(invoice.since, invoice.until)
+        if stored < found.seconds:
+            return found
+        return MeteredPeriod(by_quarters.imported, by_quarters.exported, max(by_quarters.seconds, found.seconds))
 
     def _of_days(self, first: int, last: int, names: Sequence[str]) -> MeteredPeriod:
         days: dict[int, dict[str, Mapping[str, float]]] = {}
@@ -139,13 +143,14 @@ class _Metering:
             seconds += min((numbers.get("seconds", 0.0) for numbers in found), default=0.0)
         return MeteredPeriod(fsum(imported), fsum(exported), seconds)
 
-    def _of_quarters(self, begin: int, end: int) -> MeteredPeriod:
-        """Return the energy of a single incomer in a part of a day; a quarter is known if its balance is."""
-        found = MeteredPeriod()
+    def _quarters(self, begin: int, end: int) -> tuple[MeteredPeriod, float]:
+        """Return the energy of a single incomer by quarters of an hour, and the length of those that have any, s."""
+        found, stored = MeteredPeriod(), 0.0
         for record in self._history.windows("15m", begin, end):
             fields = record.as_dict()
             if "grid_import_energy" not in fields and "grid_export_energy" not in fields:
                 continue
+            stored += 900.0
             found = found.plus(
                 MeteredPeriod(
                     float(fields.get("grid_import_energy", 0.0)),
@@ -153,7 +158,7 @@ class _Metering:
                     900.0 * float(fields.get("coverage", 0.0)),
                 )
             )
-        return found
+        return found, stored
 
 
 def _comparison(metering: _Metering, invoice: InvoiceConfig, as_of: int) -> BillComparison:
@@ -224,7 +229,7 @@ def bill_json(bill: BillComparison) -> dict[str, object]:
 BILL_HEADS = ("meter", "from", "to", "document", "billed kWh", "metered kWh", "+-", "export kWh", "metered", "+-", "")
 
 
-def bill_rows(bills: Sequence[BillComparison]) -> list[tuple[str, ...]]:
+def bill_rows(bills: Sequence[BillComparison], say: Translate = str) -> list[tuple[str, ...]]:
     """Return the cells of bills below `BILL_HEADS`."""
     rows = []
     for bill in bills:
@@ -233,7 +238,7 @@ def bill_rows(bills: Sequence[BillComparison]) -> list[tuple[str, ...]]:
         exported = [_kwh(value if known else None) for value in (bill.metered.exported, bill.export_uncertainty)]
         rows.append(
             (
-                invoice.meter or "grid connection",
+                invoice.meter or say("grid connection"),
                 rfc3339(invoice.since),
                 rfc3339(invoice.until),
                 invoice.document,
@@ -241,28 +246,27 @@ def bill_rows(bills: Sequence[BillComparison]) -> list[tuple[str, ...]]:
                 *metered,
                 _kwh(invoice.export),
                 *exported,
-                f"{bill.state}: {bill.why}" if bill.why else bill.state,
+                ": ".join(say(text) for text in (bill.state, bill.why) if text),
             )
         )
     return rows
 
 
-def bill_table(bills: Sequence[BillComparison]) -> str:
+def bill_table(bills: Sequence[BillComparison], say: Translate = str) -> str:
     """Return the bills as a table for a terminal."""
-    rows = [tuple(printable(cell) for cell in row) for row in bill_rows(bills)]
-    return f"bills beside the meters\n{table(BILL_HEADS, rows, right=range(4, 10))}"
+    rows = [tuple(printable(cell) for cell in row) for row in bill_rows(bills, say)]
+    return f"{say('bills beside the meters')}\n{table(tuple(map(say, BILL_HEADS)), rows, right=range(4, 10))}"
 
 
-def bill_html(bills: Sequence[BillComparison]) -> str:
+def bill_html(bills: Sequence[BillComparison], say: Translate = str) -> str:
     """Return the bills as a section of a page; "" without any."""
     if not bills:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in BILL_HEADS)
-    lines = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in bill_rows(bills))
-    found = "".join(f"<li>{escape(bill.finding)}</li>" for bill in bills if bill.finding)
+    found = "".join(f"<li>{escape(say(bill.finding))}</li>" for bill in bills if bill.finding)
     return (
-        "<section><h2>Bills beside the meters</h2><p>The uncertainty is that of the meters, with a coverage factor of "
-        f"2.</p><table class=words><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
+        f"<section><h2>{say('Bills beside the meters')}</h2>"
+        f"<p>{say('The uncertainty is that of the meters, with a coverage factor of 2.')}</p>"
+        f"{html_table(tuple(map(say, BILL_HEADS)), bill_rows(bills, say))}"
         f"{f'<ul>{found}</ul>' if found else ''}</section>"
     )
 

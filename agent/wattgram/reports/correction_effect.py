@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
 from itertools import groupby
 
 from wattgram.accounts.correction_names import CORRECTION_TEXT
@@ -14,7 +13,8 @@ from wattgram.base.record import Record
 from wattgram.base.units import rfc3339
 from wattgram.config.correction_table import CorrectionConfig, names
 from wattgram.config.load import Config
-from wattgram.formats.tables import printable, table
+from wattgram.formats.language import Translate
+from wattgram.formats.tables import html_table, printable, table
 from wattgram.store.history import History
 
 COMPARED_FIELDS = ("load_energy", "grid_import_energy", "grid_export_energy", "pv_energy", "emission")
@@ -151,7 +151,7 @@ def effect_json(effect: CorrectionEffect) -> dict[str, object]:
 HEADS = ("correction", "from", "to", "load kWh", "after", "emission kg", "after", "g/kWh", "after", "reason", "by", "")
 
 
-def effect_rows(found: Sequence[CorrectionEffect]) -> list[tuple[str, ...]]:
+def effect_rows(found: Sequence[CorrectionEffect], say: Translate) -> list[tuple[str, ...]]:
     """Return the cells of the corrections below `HEADS`."""
     rows = []
     for effect in found:
@@ -161,28 +161,27 @@ def effect_rows(found: Sequence[CorrectionEffect]) -> list[tuple[str, ...]]:
         numbers += [_cell(None if each is None else each.intensity, 1.0) for each in sums]
         correction = effect.correction
         ends = rfc3339(correction.since), rfc3339(correction.until)
-        rows.append((correction.label, *ends, *numbers, correction.reason, correction.by, effect.state))
+        rows.append((correction.label, *ends, *numbers, correction.reason, correction.by, say(effect.state)))
     return rows
 
 
-def effect_table(found: Sequence[CorrectionEffect]) -> str:
+def effect_table(found: Sequence[CorrectionEffect], say: Translate = str) -> str:
     """Return the corrections as a table for a terminal."""
-    rows = [tuple(printable(cell) for cell in row) for row in effect_rows(found)]
-    return f"corrections of the past\n{table(HEADS, rows, right=range(3, 9))}"
+    rows = [tuple(printable(cell) for cell in row) for row in effect_rows(found, say)]
+    return f"{say('corrections of the past')}\n{table(tuple(map(say, HEADS)), rows, right=range(3, 9))}"
 
 
-def effect_html(found: Sequence[CorrectionEffect]) -> str:
+def effect_html(found: Sequence[CorrectionEffect], say: Translate = str) -> str:
     """Return the corrections as a section of a page; "" without any."""
     if not found:
         return ""
-    head = "".join(f"<th>{escape(name)}</th>" for name in HEADS)
-    lines = "".join(
-        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in effect_rows(found)
+    lead = say(
+        "The readings stay as they were read. The sums are of the windows of the corrected time, before and after the "
+        "correction."
     )
     return (
-        "<section><h2>Corrections of the past</h2><p>The readings stay as they were read. The sums are of the windows "
-        "of the corrected time, before and after the correction.</p><table class=words><thead><tr>"
-        f"{head}</tr></thead><tbody>{lines}</tbody></table></section>"
+        f"<section><h2>{say('Corrections of the past')}</h2><p>{lead}</p>"
+        f"{html_table(tuple(map(say, HEADS)), effect_rows(found, say))}</section>"
     )
 
 

@@ -20,6 +20,7 @@ from wattgram.config.correction_table import named
 from wattgram.config.grid_table import ladder
 from wattgram.config.load import Config
 from wattgram.formats.csv_cells import sheet
+from wattgram.formats.language import Translate
 from wattgram.formats.tables import printable, table
 from wattgram.formats.versions import factors
 from wattgram.store.history import History
@@ -135,10 +136,11 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
     )
 
 
-def as_table(shown: SiteReport) -> str:
-    """Return the report as text for a terminal."""
-    method = shown.method if shown.method_stored else f"{shown.method} (as configured)"
-    parts = [f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.as_of)}\nbasis {shown.basis}, method {method}"]
+def as_table(shown: SiteReport, say: Translate = str) -> str:
+    """Return the report as text for a terminal. say: translation of the texts."""
+    method = shown.method if shown.method_stored else say(f"{shown.method} (as configured)")
+    first = say(f"{shown.site}, {shown.zone.key}, as of {shown.local(shown.as_of)}")
+    parts = [f"{first}\n{say(f'basis {shown.basis}, method {method}')}"]
     rows = [*shown.rows, shown.total]
     for title, figures in (
         ("energy", ENERGY),
@@ -148,31 +150,33 @@ def as_table(shown: SiteReport) -> str:
         ("separate ledgers, not netted with other figures", APART),
     ):
         if present := shown.shown(figures):
-            parts.append(f"{title}\n{_figures(shown, rows, present, coverage=figures is SHARES)}")
+            parts.append(f"{say(title)}\n{_figures(shown, rows, present, say, coverage=figures is SHARES)}")
     sources = [
         (printable(source.name), str(source.tier or "-"), f"{time:.1%}", "-" if energy is None else f"{energy:.1%}")
         for source, time, energy in shown.total.shares()
     ]
-    parts.append(table(("grid source", "tier", "share of time", "share of import"), sources, right=(1, 2, 3)))
+    parts.append(
+        table(tuple(map(say, ("grid source", "tier", "share of time", "share of import"))), sources, right=(1, 2, 3))
+    )
     if shown.corrections:
-        parts.append(effect_table(shown.corrections))
+        parts.append(effect_table(shown.corrections, say))
     if shown.bills:
-        parts.append(bill_table(shown.bills))
+        parts.append(bill_table(shown.bills, say))
     if shown.events:
         happened = [
             (
-                printable(event.device or "site"),
-                printable(event.event),
+                printable(event.device or say("site")),
+                printable(say(event.event)),
                 str(event.count),
                 shown.local(event.first),
                 shown.local(event.last),
             )
             for event in shown.events
         ]
-        parts.append(table(("device", "event", "times", "first", "last"), happened, right=(2,)))
+        parts.append(table(tuple(map(say, ("device", "event", "times", "first", "last"))), happened, right=(2,)))
     versions = ", ".join(f"{name} {version}" for name, version in shown.versions.items())
     notes = [*shown.notes, f"highest revision {shown.total.revision}; {versions}"]
-    parts.append("\n".join(f"note: {note}" for note in notes))
+    parts.append("\n".join(say(f"note: {note}") for note in notes))
     return "\n\n".join(parts)
 
 
@@ -242,15 +246,19 @@ def figure_columns(rows: Sequence[LedgerRow], figures: Sequence[Figure], *, perc
     return [[cell(row.value(figure), figure.unit) for row in rows] for figure in figures]
 
 
-def _figures(shown: SiteReport, rows: Sequence[LedgerRow], figures: Sequence[Figure], *, coverage: bool) -> str:
-    head = [figure.head if figure.unit == "1" else f"{figure.head} {figure.unit}" for figure in figures]
+def _figures(
+    shown: SiteReport, rows: Sequence[LedgerRow], figures: Sequence[Figure], say: Translate, *, coverage: bool
+) -> str:
+    head = [say(figure.head) if figure.unit == "1" else f"{say(figure.head)} {figure.unit}" for figure in figures]
     columns = [[cell or "-" for cell in column] for column in figure_columns(rows, figures, percent="%")]
     if coverage:
-        head.append("coverage")
+        head.append(say("coverage"))
         columns.append([f"{row.coverage:.1%}" for row in rows])
-    states = [", ".join(filter(None, (row.state, "corrected" if shown.corrected(row) else ""))) for row in rows]
-    cells = list(zip((row.span.name for row in rows), *columns, states, strict=True))
-    return table(("period", *head, ""), cells, right=range(1, len(head) + 1))
+    states = [
+        ", ".join(map(say, filter(None, (row.state, "corrected" if shown.corrected(row) else "")))) for row in rows
+    ]
+    cells = list(zip((say(row.span.name) for row in rows), *columns, states, strict=True))
+    return table((say("period"), *head, ""), cells, right=range(1, len(head) + 1))
 
 
 def _row(row: LedgerRow) -> dict[str, object]:

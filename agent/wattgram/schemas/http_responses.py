@@ -12,6 +12,7 @@ from .mqtt_messages import DRAFT, Schema
 RESPONSES = {
     "now": ("/api/now", "State of the gateway"),
     "history": ("/api/history", "History of the site"),
+    "results": ("/api/results", "Last results of the site"),
     "goals": ("/api/goals", "Claims of the two articles"),
     "healthz": ("/healthz", "Health of the daemon"),
 }

@@ -21,7 +21,7 @@ class SettledGaps(NamedTuple):
     """Amounts of gaps that counters told now, their events, and rows of late energy with the end of their quarter.
 
     rows: to store. booked: those of them to book with the instant. totals: row of energy that belongs to days and
-    months only, at the end of an hour.
+    months only, at the end of an hour. beside: further late energy, of no gap or of no known time, for the day book.
     """
 
     amounts: tuple[LateAmount, ...] = ()
@@ -29,6 +29,7 @@ class SettledGaps(NamedTuple):
     rows: tuple[StoredLate, ...] = ()
     booked: tuple[tuple[int, bytes], ...] = ()
     totals: bytes | None = None
+    beside: tuple[LateAmount, ...] = ()
 
 
 class GapSettlement:
@@ -48,7 +49,7 @@ class GapSettlement:
             self._instants.forget_late()
             return SettledGaps(totals=self._totals(time))
         amounts, quarter = tuple(self._instants.amounts), self._layout.slot_begin(time)
-        for amount in (*amounts, *self._instants.late_fuel):
+        for amount in (*amounts, *self._instants.held, *self._instants.late_fuel):
             self._settlement.add_amount(amount, quarter)
         occurrences = tuple(
             (self._device(amount), Occurrence("gap settled", f"{_told(amount)}, shared by time"))
@@ -57,7 +58,8 @@ class GapSettlement:
         )
         rows = self.rows(time, begin)
         booked = tuple((late.time, late.row) for late in rows if late.time > begin)
-        return SettledGaps(amounts, occurrences, rows, booked, self._totals(time))
+        beside = (*self._instants.held, *self._instants.undated)
+        return SettledGaps(amounts, occurrences, rows, booked, self._totals(time), beside)
 
     def rows(self, time: int, begin: int) -> tuple[StoredLate, ...]:
         """Return rows of late energy that are due at a time; a revision books those that end up to `begin`."""

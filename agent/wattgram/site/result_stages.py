@@ -51,6 +51,8 @@ class ResultStages:
         self._days.add_row(time, priced.rows)
         for amount in gaps.amounts:
             self._days.add_late(amount)
+        for amount in gaps.beside:
+            self._days.add_late(amount, of_gap=False)
         emissions, repeated = self._unpublished(accounts.advance(priced, self._corrected(gaps)))
         records += emissions
         occurrences = of_device("", repeated)

@@ -167,7 +167,11 @@ class Revision:
                 while (part := await loop.run_in_executor(self._thread, next, parts, None)) is not None:
                     records, replay = part
                     self.pulse.within(REPLAY_STEP)
-                    site.publication.republish(records)
+                    newer = {(late.series, late.time) for late in new_instants if late.series.kind == "late"}
+                    # The row of a quarter with another price must not follow a row that has more of its energy.
+                    site.publication.republish(
+                        record for record in records if (record.series, record.time) not in newer
+                    )
                     if progress is not None:
                         progress(replay)
                     await self._spool_room()
@@ -175,6 +179,7 @@ class Revision:
                 await loop.run_in_executor(self._thread, parts.close)
             assert replay is not None  # there is a last part
             replay.past = ImpliedPast()  # the following instants were published during the replay
+            replay.know_late(new_instants)
             for record in list(new_instants):
                 site.publication.republish(list(replay.take(record)))
             site.publication.republish(list(replay.finish()))

@@ -9,6 +9,7 @@ from wattgram.base.occurrence import Occurrence
 from wattgram.base.units import rfc3339
 
 from .published_times import Spans
+from .wall_clock import STEPPED
 
 WAIT_BEHIND = 900.0
 """Longest time behind the last instant for which the balance waits, s.
@@ -75,6 +76,9 @@ class TickOrder:
             return TickStep((Occurrence(WAIT, detail),) if begins_waiting else (), published=False)
         occurrences = (Occurrence(GO_ON, f"from {rfc3339(time)}"),) if self._skip_until else ()
         set_back = last is not None and time < last
+        if last is not None and set_back and self._last_monotonic is None:  # within a run, the clock's watch tells it
+            detail = f"from {rfc3339(last)} or later to {rfc3339(time)} between two runs"
+            occurrences = (*occurrences, Occurrence(STEPPED, detail))
         contiguous = self._contiguous and not set_back
         gap = 0.0
         if last is not None and contiguous:

@@ -20,7 +20,15 @@ class DaemonView(Protocol):
 
         The answer has about 1500 rows at most, in the columns `time` (s since the epoch) and the emission's fields (in
         their units, or None), and beside them `resolution` ("tick", "15m", "1h", "1d" or "1mo"), `step` (s from row to
-        row), `since` and `until`. SpoolError, HistoryError: the history cannot be read.
+        row), `since`, `until`, `correction` and `uncertainty_basis`. SpoolError, HistoryError: the history cannot be
+        read.
+        """
+
+    async def results(self) -> Sequence[Mapping[str, object]]:
+        """Return the last quarter of an hour, today and yesterday, as far as their windows are over.
+
+        Keys: period, start, end, coverage, basis, load_energy (Wh), emission (g), emission_intensity (g/kWh), their
+        uncertainties and uncertainty_basis; None for unknown. SpoolError, HistoryError: the history cannot be read.
         """
 
     def goals(self) -> Sequence[Mapping[str, object]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -32,6 +32,7 @@ class Routes:
         self.table: dict[str, Callable[[Query], Awaitable[HttpResponse]]] = {
             "/api/now": self._now,
             "/api/history": self._history,
+            "/api/results": self._results,
             "/api/goals": self._goals,
             "/healthz": self._health,
             "/metrics": self._metrics,
@@ -68,10 +69,18 @@ class Routes:
             seconds, until = _period({name: values[0] for name, values in query.items()})
         except ValueError as error:
             return refusal(HTTPStatus.BAD_REQUEST, str(error))
-        try:
-            return answer(await self._view.history(seconds, until))
-        except (SpoolError, HistoryError) as error:  # not logged here: the log and /healthz already contain it
-            return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+        return await _stored(self._view.history(seconds, until))
+
+    async def _results(self, _query: Query) -> HttpResponse:
+        return await _stored(self._view.results())
+
+
+async def _stored(reading: Awaitable[Mapping[str, object] | Sequence[object]]) -> HttpResponse:
+    """Return the answer with stored values."""
+    try:
+        return answer(await reading)
+    except (SpoolError, HistoryError) as error:  # not logged here: the log and /healthz already contain it
+        return refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
 
 def split(target: str) -> tuple[str, Query]:

@@ -49,6 +49,25 @@ def test_a_tick_longer_than_the_period_of_the_grids_values_is_noted(tmp_path: Pa
     assert report.ok
 
 
+@pytest.mark.parametrize(
+    ("roof", "accounts", "named"),
+    [
+        ("", "", "roof"),  # an inverter without a stated accuracy: 3 % x (|P| + 0.01 x rated power)
+        ('accuracy = "class 1"', "", "roof"),
+        ('accuracy = "3 %"', "", ""),  # a percentage of the reading needs no rated power
+        ('rated_power = "100 kW"', "", ""),
+        ("", "[accounts]\nuncertainty = false", ""),
+    ],
+)
+def test_a_missing_rated_power_is_noted_where_limits_need_it(roof: str, accounts: str, named: str) -> None:
+    # The ratio of the incomer gives its rated power, and the hall is a sub-meter, whose error is in no result.
+    text = SITE + '[[device]]\nname = "roof"\nrole = "pv"\ndriver = "huawei_sun2000"\nurl = "tcp://127.0.0.1:1503"\n'
+    report = check_plan(read(f"{text}{roof}\n{accounts}\n", Path("site.toml")))
+    notes = [note.partition(" is unknown")[0] for note in report.notes if note.startswith("uncertainty: ")]
+    assert notes == ([f"uncertainty: rated_power of {named}"] if named else [])
+    assert report.ok
+
+
 def test_a_fuel_meter_without_a_fuel_is_a_finding() -> None:
     text = (
         SITE

@@ -147,6 +147,10 @@ def test_a_site_brings_the_table_of_its_zone(tmp_path: Path) -> None:
             "zone,year,basis,g_per_kwh,clean_share\nMY,2024,direct,740,20\n",
             "line 2: clean_share: found '20'; allowed: 0 to 1",
         ),
+        (
+            "zone,year,basis,g_per_kwh,uncertainty\nMY,2024,direct,740,0.08\n",
+            "line 2: uncertainty: found '0.08'; allowed: 0.01 % to 50 %",
+        ),
     ],
 )
 def test_a_mistake_in_a_table_of_the_site_has_its_line(tmp_path: Path, text: str, expected: str) -> None:

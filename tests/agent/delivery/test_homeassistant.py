@@ -115,13 +115,37 @@ def test_classes_of_quantities(quantity: str, unit: str, device_class: str, stat
 
 def test_a_site_has_only_the_entities_of_its_roles() -> None:
     def fields(*roles: str) -> set[str]:
-        return {entity.field for entities in of_site(frozenset(roles)).values() for entity in entities}
+        return {entity.field for entities in of_site(frozenset(roles), uncertain=True).values() for entity in entities}
 
     assert {"pv_power", "pv_energy", "self_consumption"} <= fields("grid", "pv")
     assert not {"battery_intensity", "battery_charge_power", "generation_power", "scope1"} & fields("grid", "pv")
     assert {"battery_intensity", "battery_charge_energy"} <= fields("grid", "battery")
     assert {"generation_energy", "scope1"} <= fields("grid", "genset")
     assert "pv_power" not in fields("grid")
+
+
+def test_only_the_uncertainty_of_the_days_intensity_is_an_entity() -> None:
+    def uncertain(*, windows_have_it: bool) -> list[tuple[str, str]]:
+        found = of_site(frozenset({"grid", "pv"}), uncertain=windows_have_it)
+        return [(window, entity.field) for window, row in found.items() for entity in row if "uncert" in entity.field]
+
+    assert uncertain(windows_have_it=True) == [("1d", "emission_intensity_uncertainty"), ("1d", "uncertainty_basis")]
+    assert uncertain(windows_have_it=False) == []
+
+
+def test_a_day_without_a_value_is_unknown_and_not_the_day_before() -> None:
+    day = of_site(frozenset({"grid"}), uncertain=True)["1d"]
+    options = {entity.field: entity.options() for entity in day}
+    unsure = options["emission_intensity_uncertainty"]
+    assert (unsure["unit_of_measurement"], unsure["state_class"]) == ("g/kWh", "measurement")
+    states = ["unknown"]
+    messages = ['{"emission_intensity_uncertainty": 83.7}', "{}"]
+    messages.append('{"emission_intensity_uncertainty": 7, "revision": 1}')
+    for payload in messages:
+        states.append(shown(unsure, payload, states[-1]))
+    assert states[1:] == ["83.7", "unknown", "unknown"]
+    assert shown(options["uncertainty_basis"], '{"uncertainty_basis": "assumed"}') == "assumed"
+    assert shown(options["emission_intensity"], "{}", "501.5") == "unknown"
 
 
 # announcements

@@ -375,3 +375,19 @@ def test_units_are_the_contracts() -> None:
         "grid_tier": "",
     }.items():
         assert unit(site, field) == expected, field
+
+
+def test_an_uncertainty_has_the_unit_of_its_number() -> None:
+    window = Series("emission", (("site", "works"), ("window", "1h")), ())
+    units = {
+        "load_energy_uncertainty": "Wh",
+        "emission_uncertainty": "g",
+        "emission_intensity_uncertainty": "g/kWh",
+        "scope2_market_uncertainty": "g",
+        "estimated_energy": "Wh",
+        "grid_import_emission": "g",
+        "battery_stock_energy": "Wh",
+        "uncertainty_basis": "",
+        "config_digest": "",
+    }
+    assert {field: unit(window, field) for field in units} == units

@@ -7,7 +7,8 @@ import shutil
 from base64 import b64decode
 from pathlib import Path
 
-from wattgram.base.record import Record
+from wattgram.base.record import Record, Series, Value, record
+from wattgram.delivery.configuration import load
 from wattgram.evidence.log_entry import LogEntry, quarter_text
 from wattgram.evidence.log_files import LogFiles, logs_of
 from wattgram.evidence.merkle import included_root, leaf_hash
@@ -17,6 +18,7 @@ from wattgram.evidence.tile_tree import TileTree
 
 from tests.support.command_runs import called
 from tests.support.sealed_sites import BEGIN, SealedSite
+from tests.support.stated_sites import stated_terms
 from tests.support.stored_history import NS, QUARTER, event, window
 
 MINUTE = 60 * NS
@@ -177,6 +179,27 @@ def test_a_correction_of_the_past_is_an_entry(tmp_path: Path) -> None:
     assert f"\ncorrections           2026-11-02T00:30 removed: {text}" in ended.out
 
 
+def test_a_record_leads_to_the_entry_with_its_terms(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    factor_digest, config_digest = stated_terms(load(site.path)).digests
+    texts = ("config_digest", "factor_digest")
+    series = Series("emission", (("site", "works"), ("window", "1h")), ("load_energy",), (), texts)
+
+    def stated(begin: int) -> list[Record]:
+        other = config_digest if begin == BEGIN else "0123456789abcdef"
+        fields: dict[str, Value] = {"load_energy": 1.0, "config_digest": other, "factor_digest": factor_digest}
+        return [record(series, begin, fields)]
+
+    site.live(1, more=stated)
+    assert "no entry has" not in site.verify("--log", site.log).out
+    site.live(1, more=stated)
+    ended = site.verify("--log", site.log)
+    assert ended.code == 0
+    text = "2026-11-02T00:15 no entry has the config_digest '0123456789abcdef' of 1 records, the first at this time"
+    assert text in ended.out
+    assert ended.out.count("no entry has") == 1
+
+
 def test_a_setting_with_the_name_of_a_correction_is_none(tmp_path: Path) -> None:
     site = SealedSite(tmp_path)
     site.live(1)
@@ -317,6 +340,68 @@ def test_a_rotated_key_signs_beside_the_old_key_for_30_days(tmp_path: Path) -> N
     assert not note.signed_by(VerifierKey.of(old))
     assert note.signed_by(VerifierKey.of(new))
     assert not (site.spool / OLD_KEY_FILE).exists()
+
+
+def test_a_lost_key_begins_a_log_that_the_old_key_did_not_sign(tmp_path: Path) -> None:
+    site = SealedSite(tmp_path)
+    site.live(1)
+    last, old = site.seals[-1], site.vkey
+    (site.spool / "seal-key").unlink()
+    site.live(0)
+    new = site.vkey
+    site.live(1)  # another start: the key is no longer new
+    assert site.state.origin.startswith(f"{new.partition('+')[0].rpartition('-')[0]}-20261102T")
+    assert len(logs_of(Path(site.log))) == 2
+    first = entries(site)[0].records[0]
+    assert (first["before"], first["after"]) == (old, checkpoint_note(last.checkpoint).text)
+    path = site.export()
+    for keys in ((old,), (new,)):
+        ended = site.verify(path, "--log", site.log, key=keys[0])
+        assert (ended.code, "signed by another key" in ended.out) == (1, True)
+    ended = site.verify(path, "--log", site.log, "--key", old, key=new)
+    assert ended.code == 0, ended.out
+    assert f"replaced {old}: key replaced without the old key's signature" in ended.out
+
+
+def test_a_key_and_a_log_that_are_lost_do_not_begin_in_silence(tmp_path: Path) -> None:
+    # the spool still has the seals that were published
+    site = SealedSite(tmp_path)
+    site.live(1)
+    last = site.seals[-1]
+    shutil.rmtree(site.log)
+    (site.spool / "seal-key").unlink()
+    site.live(1)
+    first = entries(site)[0].records[0]
+    assert first["after"] == checkpoint_note(last.checkpoint).text
+    assert first["reason"].startswith("key and log were lost")
+    assert "key replaced without the old key's signature" in site.verify("--log", site.log).out
+
+
+def test_a_replaced_key_of_the_operator_begins_a_log(tmp_path: Path) -> None:
+    site, key = SealedSite(tmp_path / "site"), tmp_path / "operator-key"
+    site.live(1)
+    old, before = site.vkey, site.state.origin
+    (site.spool / "seal-key").rename(key)
+    site.configure(more=f'[evidence]\nkey = {{ file = "{key}" }}')
+    site.live(1)
+    assert site.state.origin == before, "the same key, moved"
+    other = SealedSite(tmp_path / "other")
+    other.live(0)
+    shutil.copy(other.spool / "seal-key", key)
+    site.live(1)
+    assert site.state.origin != before
+    assert entries(site)[0].records[0]["before"] == old
+
+
+def test_a_clock_set_back_between_two_runs_is_in_the_log(tmp_path: Path) -> None:
+    def wait(begin: int) -> list[Record]:
+        text = "until 2026-11-02T00:35:00Z: published already, before the clock was set back"
+        return [event("2026-11-02T00:00:07+00:00", "", "instants wait", text)] if begin == BEGIN else []
+
+    site = SealedSite(tmp_path)
+    site.live(1, more=wait)
+    assert ("clock", "00:00", None) in outline(site)
+    assert "clock                 2026-11-02T00:00 instants wait until" in site.verify("--log", site.log).out
 
 
 def test_a_key_of_the_operator_signs(tmp_path: Path) -> None:

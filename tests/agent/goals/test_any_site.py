@@ -9,7 +9,7 @@ from math import isfinite
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wattgram.config.goals_table.claims import claims
 from wattgram.config.goals_table.goals_settings import (
@@ -111,6 +111,16 @@ def goals_configs() -> st.SearchStrategy[GoalsConfig]:
     )
 
 
+def loaded(first: date, count: int, load: float, amount: float) -> list[Day]:
+    """Return days of a line: 1e150 Wh for almost no output have an infinite energy per tonne."""
+    line = {"scale": DeviceDay(amount=amount), "furnace": DeviceDay(energy=load, seconds=FULL)}
+    return [day(when, line, load_energy=load) for when in dates(first, count)]
+
+
+TINY_HEAT = DeviceDay(energy=1.0, seconds=FULL, amount=1.0, curve_energy=1.0, curve_heat=5e-324)
+"""A damaged day: the heat of the fuel by the curve is far below the energy that it gave."""
+
+
 def test_these_indicators_belong_to_measured_claims() -> None:
     assert sorted(INDICATORS) == sorted(
         ["A07", "A16", "A17", "A18", "A19", "A23", "A24", "A25", "B02", "B06", "B07", "B10", "B11", "B13", "B18"]
@@ -125,6 +135,10 @@ def test_these_indicators_belong_to_measured_claims() -> None:
     goals_configs(),
     st.sampled_from([FIRST, *dates(FIRST, 30)[9:], date(2027, 1, 1)]),
 )
+@example(
+    loaded(FIRST, 30, 1.0, 1.0), loaded(BEGIN, 36, 1e150, 1e-200), GoalsConfig(products=LINES[:1]), dates(FIRST, 30)[-1]
+)
+@example([day(FIRST, {"engine": TINY_HEAT, "gas": TINY_HEAT})], [], GoalsConfig(), date(2027, 1, 1))
 @pytest.mark.slow(5)
 def test_no_site_raises_an_error_in_an_indicator(
     now: list[Day], before: list[Day], config: GoalsConfig, over: date

@@ -57,6 +57,32 @@ def test_each_format_has_all_claims(config_path: Path) -> None:
     assert Read(page.out).count("article") >= 43
 
 
+def test_goals_and_report_are_chinese_on_request(config_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LC_ALL", "LC_MESSAGES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("LANG", "zh_CN.UTF-8")
+    call = ("-c", str(config_path), "--period", "2026-06-01..2026-06-01")
+    assert "共 43 条主张" in called("goals", *call).out
+    assert "指标      自发自用率" in called("goals", *call[:2], "--explain", "A12").out
+    assert "43 of 43 claims shown" in called("goals", *call, "--lang", "en").out
+    assert "覆盖率" in called("report", *call).out
+    for command in ("goals", "report"):
+        page = called(command, *call, "--format", "html").out
+        assert '<html lang="zh-CN">' in page
+        assert '<html lang="en">' in called(command, *call, "--format", "html", "--lang", "en").out
+
+
+def test_json_is_english_unless_the_option_says_otherwise(config_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "zh_CN.UTF-8")
+    call = ("goals", "-c", str(config_path), "--format", "json")
+    english, chinese = (json.loads(called(*call, *more).out) for more in ((), ("--lang", "zh")))
+    assert english[0]["claim"].startswith("Twelve provinces")
+    assert chinese[0]["claim"].startswith("西部")
+    kept = ("goal", "value", "unit", "state", "period")
+    assert [[card[key] for key in kept] for card in chinese] == [[card[key] for key in kept] for card in english]
+    assert [list(card) for card in chinese] == [list(card) for card in english]
+
+
 def test_without_a_period_option_each_claim_has_its_own_period(config_path: Path) -> None:
     ended = called("goals", "-c", str(config_path), "--format", "json")
     assert (ended.code, ended.err) == (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -107,7 +108,8 @@ def test_the_mean_prices_of_2025_expire_with_their_year() -> None:
     at_national = next(value for name, value in extras(finding).items() if name.startswith("at 62.36 CNY/t"))
     assert at_national == pytest.approx(365 * 62.36)
     assert lacking(INDICATORS["B15"].find(FIFTH, plant(goals=goals_with(10_000, price=None)))) == (
-        "no price of CO2 for 2026: the rule expired on 2025-12-31; set [goals] price, CNY/t"
+        "no price of CO2 for 2026: the shipped mean of 40.36 CNY/t was valid to 2025-12-31;"
+        " set [goals] price, the price of a tonne in CNY"
     )
 
 
@@ -135,11 +137,15 @@ def test_the_verified_saving_has_a_value() -> None:
     january, before = each_day(date(2026, 1, 1), 1800, 20), each_day(date(2025, 1, 1), 2000, 20)
     before[0] = day("2025-01-01", devices={"scale": DeviceDay(amount=10_000.0)}, load_energy=1000)
     months = period("2026-01-01", "2026-02-01", *january)
-    finding = INDICATORS["A22"].find(
-        months, plant(device("scale", "production"), goals=goals, years=[year(2025, *before)])
-    )
+    scale, years = device("scale", "production"), [year(2025, *before)]
+    finding = INDICATORS["A22"].find(months, plant(scale, goals=goals, years=years))
     assert found(finding).value == pytest.approx(31 * 200 * 500 / 1e6 * 100)
     assert "not a forecast" in found(finding).note
+    unpriced = INDICATORS["A22"].find(months, plant(scale, goals=replace(goals, price=None), years=years))
+    assert lacking(unpriced) == (
+        "no price of CO2 for 2026-01-01..2026-02-01: the shipped mean of 40.36 CNY/t was valid to 2025-12-31;"
+        " set [goals] price, the price of a tonne in CNY"
+    )
 
 
 def test_without_a_baseline_no_saving_has_a_value() -> None:

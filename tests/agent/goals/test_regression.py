@@ -31,6 +31,11 @@ def test_a_line_through_four_points_by_hand() -> None:
     assert fit.cv == pytest.approx(0.20702, abs=5e-6)
 
 
+def test_coefficients_beyond_the_numbers_are_no_fit() -> None:
+    with pytest.raises(ValueError, match="not finite"):
+        least_squares([0.0, 1e150, 3e150], [(0.0,), (1e-160,), (2e-160,)])
+
+
 def exact_solution(ys: list[int], rows: list[tuple[int, int]]) -> list[Fraction] | None:
     """Solve the normal equations with a column of ones by Cramer's rule in fractions; None where singular."""
     columns = [[1] * len(ys), *(list(column) for column in zip(*rows, strict=True))]

@@ -55,14 +55,14 @@ def test_each_claim_is_published_once_and_again_after_a_change_or_a_day(tmp_path
         evaluate_at("2026-11-16T00:00", "2026-11-16T00:00", "2026-11-16T03:50", "2026-11-17T09:00")
     )
     assert (first, repeated, tomorrow) == (43, 0, 43)
-    # The ten monthly claims: nearly a hundredth of the month has passed without a measurement, 15 of 15.16 days.
-    assert later == 10
+    # The 38 claims with a coverage: 15 of 15.16 days since the first stored day, on which the month and the year begin.
+    assert later == 38
     (self_consumption,) = [record for record in records if record.series.tag("goal") == "A12"]
     assert self_consumption.series.kind == "goal"
     assert self_consumption.time == at("2026-11-17T09:00")
     assert self_consumption["value"] == 50.0
     assert self_consumption["target"] == 20.0
-    assert self_consumption["state"] == "not enough data"  # 15 days of the year are covered
+    assert self_consumption["state"] == "on track"  # 15 of 16.375 days since the first stored day, 92 %
     (context,) = [record for record in records if record.series.tag("goal") == "A06"]
     assert context.as_dict() == {"state": "context only"}
     assert [card["goal"] for card in goal_round.latest][:3] == ["A01", "A02", "A03"]
@@ -128,14 +128,3 @@ def test_a_hanging_worker_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     asyncio.run(asyncio.wait_for(goal_round.evaluate(at("2026-11-16")), 20))
     assert goal_round.latest == []
     assert goal_round._last_error
-
-
-def test_a_crossed_entry_line_is_an_event_once() -> None:
-    events: list[tuple[str, str, str]] = []
-    clock = Clock(at("2026-11-16"))
-    goal_round = Round(
-        site(Path("nowhere")), lambda _record: None, lambda: True, clock, lambda *told: events.append(told)
-    )
-    for alerts in ({}, {"A14": "above the pilot entry line"}, {"A14": "above the pilot entry line"}, {}):
-        goal_round._report_alerts(alerts)
-    assert events == [("", "entry line crossed", "A14: above the pilot entry line")]

@@ -77,6 +77,19 @@ def test_the_target_is_the_curve_at_the_loads_that_occurred() -> None:
     assert isinstance(FACTOR.target(older, site(devices=alone)), NoTarget)
 
 
+@pytest.mark.parametrize("heat", [5e-324, 300e3])
+def test_an_efficiency_of_the_curve_above_100_percent_is_no_target(heat: float) -> None:
+    # 400 kWh from 300 kWh of heat: a configured efficiency is at most 1, so the stored day is damaged
+    standby = replace(used(400), curve_energy=400e3, curve_heat=heat)
+    days = month([day(FIRST, {"standby": standby, "oil": made(100)})])
+    target = FACTOR.target(days, site(devices=[GRID, *SETS[3:5]]))
+    assert isinstance(target, NoTarget)
+    assert "above 100 %" in target.why
+    lossless = replace(used(400), curve_energy=400e3, curve_heat=400e3)
+    days = month([day(FIRST, {"standby": lossless, "oil": made(100)})])
+    assert aimed(FACTOR.target(days, site(devices=[GRID, *SETS[3:5]]))).value == pytest.approx(100.0)
+
+
 def test_boilers_have_the_efficiency_of_the_heat_meters() -> None:
     # 900 kWh of heat from 100 m3 x 10.8142 kWh: 83.224 %; with a CHP the heat may be that of the CHP
     boiler = meter("boiler", "fuel", GAS, fuel="natural_gas")

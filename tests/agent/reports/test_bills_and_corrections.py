@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from wattgram.base.errors import ConfigError
 from wattgram.base.period import PeriodOption
+from wattgram.base.record import record
 from wattgram.config import load
 from wattgram.config.correction_table import CorrectionConfig
 from wattgram.config.invoice_table import InvoiceConfig
@@ -98,6 +99,17 @@ def test_an_exported_energy_is_compared_too(plant: Plant) -> None:
 def test_a_bill_without_all_energy_cannot_be_judged(plant: Plant, since: int, until: int, why: str) -> None:
     found = bill(plant, InvoiceConfig("", since, until, 1.0))
     assert (found["state"], found["why"], found["finding"]) == ("cannot be judged", why, "")
+
+
+def test_a_bill_has_the_energy_of_the_quarters_where_the_day_book_lacks_some(tmp_path: Path) -> None:
+    # The day book of an earlier version lacks 100 kWh of late energy, and knows all of the time.
+    plant = ran(plant_of(tmp_path, {"incomer": "grid"}), 96 + 1, incomer=80e3)
+    day = next(each for each in History(tmp_path, "works").days(START, START + DAY) if each.series.tag("device"))
+    numbers = {name: float(number) for name, number in day.as_dict().items()}
+    append(plant, [record(day.series, day.time, numbers | {"energy": numbers["energy"] - 100e3})])
+    found = bill(plant, InvoiceConfig("", START, START + DAY, 1920e3))
+    assert found["metered_energy_kwh"] == pytest.approx(1920.0, rel=1e-6)
+    assert found["coverage"] == 1.0
 
 
 def test_a_correction_before_and_after_in_all_formats(tmp_path: Path) -> None:

@@ -54,7 +54,15 @@ def test_json_has_the_documented_shape(two_sources: Path) -> None:
         "configuration",
     )
     assert document["as_of"] == "2027-06-01T00:00:00.000Z"
-    assert set(document["versions"]) == {"wattgram", "grid_factors_cn.csv", "generation_mix.csv", "revision"}
+    assert set(document["versions"]) == {
+        "wattgram",
+        "emission_factors.csv",
+        "generation_mix.csv",
+        "generation_mix_world.csv",
+        "grid_factors_cn.csv",
+        "grid_factors_world.csv",
+        "revision",
+    }
     assert document["events"][0]["detail"] == HOSTILE
 
 

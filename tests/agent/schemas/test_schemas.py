@@ -230,7 +230,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             wait_for(published, 90, "messages of every kind")
             answers = {
                 path: json.loads(request(f"{base}{path}")[1])
-                for path in ("/api/now", "/api/history", "/api/goals", "/healthz")
+                for path in ("/api/now", "/api/history", "/api/results", "/api/goals", "/healthz")
             }
         finally:
             running.stop()

@@ -11,6 +11,7 @@ from wattgram.accounts import balance, battery_watch, hybrid_state
 from wattgram.acquisition import device_source, paced_intervals, value_incident
 from wattgram.base import watchdog
 from wattgram.base.event_severity import SEVERITIES
+from wattgram.commands import simulated_past
 from wattgram.config import role_check, zone_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.delivery import sink_state
@@ -44,6 +45,7 @@ def events() -> set[str]:
         *(tick_order.WAIT, tick_order.GO_ON),
         *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
         *(watchdog.STUCK, watchdog.RESUMED),
+        simulated_past.SIMULATED,
         *(sealer.SEAL_FAILED, sealer.SEAL_RESUMED, sealer.LOG_ANEW),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
@@ -51,7 +53,7 @@ def events() -> set[str]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("event", "_report")
+                and node.func.attr in ("event", "_event", "_report")
             ):
                 parts = ast.walk(node.args[1])
                 names |= {

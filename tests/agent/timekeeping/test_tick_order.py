@@ -78,6 +78,20 @@ def test_after_a_restart_with_a_clock_set_back_the_gap_is_0() -> None:
     assert advance(later, (10_061, 3)) == [TickStep(gap=60.0)]
 
 
+def test_a_clock_set_back_between_two_runs_is_an_event() -> None:
+    order = TickOrder(1.0)
+    advance(order, (10_000, 500), (10_001, 501))
+    restarted = TickOrder(1.0)
+    restarted.restore(order.dump())
+    # 35 min before 10,001 s, where nothing was published
+    (step,) = advance(restarted, (7_901, 3))
+    detail = "from 1970-01-01T02:46:41.000Z or later to 1970-01-01T02:11:41.000Z between two runs"
+    assert step.occurrences == (Occurrence("clock stepped", detail),)
+    assert step.set_back
+    order.interrupt()
+    assert advance(order, (7_901, 600))[0].occurrences == (), "within a run, the watch of the clock reports it"
+
+
 def wait_event() -> tuple[Occurrence, ...]:
     detail = "until 1970-01-01T02:46:41.000Z: published already, before the clock was set back"
     return (Occurrence("instants wait", detail),)

@@ -46,7 +46,9 @@ def test_the_description_is_openapi_3_1_and_has_every_route() -> None:
     assert sorted(document["paths"]) == sorted(Routes(FixedView()).paths)
 
 
-@pytest.mark.parametrize("path", ["/api/now", "/api/history", "/api/history?minutes=43200", "/api/goals", "/healthz"])
+@pytest.mark.parametrize(
+    "path", ["/api/now", "/api/history", "/api/history?minutes=43200", "/api/results", "/api/goals", "/healthz"]
+)
 def test_answers_match_the_description(path: str) -> None:
     view = FixedView()
     view.cards = CARDS
@@ -95,7 +97,7 @@ def test_a_real_daemon_matches_the_description(tmp_path: Any) -> None:
             return "emission_intensity" in emission and len(history["time"]) > 2
 
         wait_for(balanced, 60, "a balance on disk")
-        for path in ("/api/now", "/api/history", "/api/goals", "/healthz"):
+        for path in ("/api/now", "/api/history", "/api/results", "/api/goals", "/healthz"):
             value = json.loads(request(f"{base}{path}")[1])
             assert mistakes(document, schema_of(document, path), value) == [], path
             if path == "/api/now":

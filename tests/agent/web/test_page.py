@@ -98,6 +98,48 @@ def test_the_store_and_the_clock_have_their_state(opened: Opened) -> None:
     assert "not set; readings wait for a valid time" in opened.text("#clock-facts")
 
 
+def test_the_last_seal_is_shown(opened: Opened) -> None:
+    opened.go("delivery")
+    names, values = (opened.page.locator(f"#spool-facts {tag}").all_inner_texts() for tag in ("dt", "dd"))
+    facts = dict(zip(names, values, strict=True))
+    assert (facts["Entries of the sealed log"], facts["Key of the log"]) == ("2\u202f991", "530d903a")
+    opened.show(seal=None)  # before the first seal
+    values = opened.page.locator("#spool-facts dd").all_inner_texts()
+    assert values[-2:] == ["—", "—"]
+
+
+def test_results_have_their_uncertainty(opened: Opened) -> None:
+    rows = opened.page.locator("#results li")
+    expect(rows).to_have_count(3)
+    assert rows.locator("h3").all_inner_texts() == [
+        "Last quarter of an hour10:15 to 10:30",
+        "Today00:00 to 10:30",
+        "YesterdayTue 23 Jun",
+    ]
+    # Two digits of the uncertainty, and as many decimals of the value (JCGM 100:2008, 7.2.6): 1.7 % of 50 kWh is
+    # 0.85 kWh, 15 % of 50 kWh x 279.05 g/kWh is 2.09 kg.
+    assert rows.first.locator("dd").all_inner_texts() == ["50.00 ± 0.85 kWh", "14.0 ± 2.1 kg", "279 ± 42 g/kWh"]
+    assert rows.last.locator("dd").first.inner_text() == "4\u202f800 ± 82 kWh"
+    assert "Typical limits of error" in str(rows.first.locator("dl > div").first.get_attribute("title"))
+    assert "are stated" in str(rows.last.locator("dl > div").first.get_attribute("title"))
+    assert "Typical limits of error" in opened.text("#results-note")
+
+
+def test_unknown_results_are_dashes(opened: Opened) -> None:
+    unknown = {name: None for name in opened.view.last_results[0] if "load" in name or "emission" in name}
+    opened.view.last_results = [opened.view.last_results[0] | unknown | {"coverage": 0.5, "uncertainty_basis": None}]
+    opened.go("history")
+    opened.go("now")
+    rows = opened.page.locator("#results li")
+    expect(rows).to_have_count(1)
+    assert rows.locator("dd").all_inner_texts() == ["—", "—", "—", "50 %"]
+    assert opened.text("#results-note") == ""
+    opened.view.last_results = []
+    opened.go("history")
+    opened.go("now")
+    expect(rows).to_have_text("No results yet. The first quarter of an hour is not over.")
+
+
 def test_no_number_is_a_dash_with_the_reason(opened: Opened) -> None:
     devices = [
         dict(device, state="lost", power=None) if device["role"] == "grid" else device

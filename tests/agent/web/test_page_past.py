@@ -74,6 +74,28 @@ def test_the_plots_have_a_data_table(opened: Opened) -> None:
     assert label == "Carbon intensity of this site: 279 to 279 g/kWh. The values are in the table below."
 
 
+def test_windows_have_a_band_of_uncertainty_and_ticks_have_none(opened: Opened) -> None:
+    opened.go("history")
+    legend = opened.page.locator("#past-intensity .u-legend")
+    expect(legend).to_contain_text("279")
+    assert "±" not in legend.inner_text()
+    assert opened.text("#past-band") == ""
+    opened.page.get_by_role("button", name="30 d").click()
+    expect(opened.page.locator("#past-band")).to_have_text(
+        "Band: uncertainty (k = 2), partly from typical limits of error."
+    )
+    expect(legend).to_contain_text("279 ± 42")  # 41.9 g/kWh
+    opened.page.locator("#past-table summary").press("Enter")
+    assert opened.page.locator("#past-rows tr td").first.inner_text() == "279 ± 42"
+    assert opened.complaints == []
+
+
+def test_corrected_time_has_a_mark(opened: Opened) -> None:
+    opened.view.correction = "incomer x 0.75"
+    opened.go("history")
+    expect(opened.page.locator("#past-corrected")).to_have_text("Corrected time: incomer x 0.75.")
+
+
 def test_a_failed_fetch_of_history_is_reported(opened: Opened) -> None:
     opened.page.route("**/api/history?minutes=360", lambda route: route.fulfill(status=503, body="gone"))
     opened.go("history")

@@ -69,14 +69,21 @@ def rule_of(name: str, zone: str, day: date) -> DatedRule | None:
     return None
 
 
+def last_expired(name: str, zone: str, day: date) -> DatedRule | None:
+    """Return the rule of a zone that expired last before a day; None if none has expired."""
+    expired = [
+        (rule.last, rule)
+        for rule in dated_rules()
+        if rule.name == name and rule.holds_in(zone) and rule.last is not None and rule.last < day
+    ]
+    return max(expired, key=lambda dated: dated[0])[1] if expired else None
+
+
 def expiry(name: str, zone: str, day: date) -> str:
     """Return why no rule is valid: "no rule of zone ..." or "the rule expired on ..."."""
-    past = [rule.last for rule in dated_rules() if rule.name == name and rule.holds_in(zone) and rule.last]
     if any(rule.name == name and rule.holds_in(zone) for rule in dated_rules()):
-        expired = [last for last in past if last < day]
-        return (
-            f"the rule expired on {max(expired).isoformat()}" if expired else f"no rule is valid on {day.isoformat()}"
-        )
+        expired = last_expired(name, zone, day)
+        return f"the rule expired on {expired.last}" if expired else f"no rule is valid on {day.isoformat()}"
     return f"zone {zone} has no such rule"
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from wattgram.base.clock import MS
+from wattgram.base.errors import HistoryError
 from wattgram.base.record import SEALED_KINDS
 from wattgram.base.units import rfc3339
 from wattgram.evidence.log_entry import LogEntry, sealed_time
@@ -20,23 +23,10 @@ from wattgram.evidence.record_digest import (
     record_hash,
 )
 
+from .compared_period import MAX_MS, ComparedPeriod, held_minutes, record_end
 from .exported_rows import ExportedRow, typed
 from .sealed_records import EntryPlace, RowKey, SealedRecords, SealedVersion, sealed_values
 from .verdict import VerificationResult
-
-MAX_MS = 2**53
-
-
-@dataclass(frozen=True, slots=True)
-class ComparedPeriod:
-    """Period of the comparison, ms since 1970; None: from the first quarter of the files, to the end of the log.
-
-    devices: only readings and events of these devices, empty for all.
-    """
-
-    begin: int | None = None
-    end: int | None = None
-    devices: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -47,14 +37,23 @@ class _OpenQuarter:
     hasher: QuarterHasher
     held: tuple[int, int, dict[str, float | str]] | None = None
 
-    def add(self, place: int, time: int, fields: dict[str, float | str], *, revisable: bool) -> None:
-        """Add a row; of revisable rows of one time, the highest revision counts, of these the last."""
+    def add(self, place: int, time: int, fields: dict[str, float | str], *, revisable: bool) -> int | None:
+        """Add a row; of revisable rows of one time, the highest revision counts.
+
+        Return the number of rows that this row replaces, or that replace it; None for two rows of one revision.
+        """
         if not revisable:
             self.hasher.add(place, time, fields)
-        elif self.held is None or self.held[1] != time or _revision(self.held[2]) <= _revision(fields):
-            if self.held is not None and self.held[1] != time:
+            return 0
+        if self.held is None or self.held[1] != time:
+            if self.held is not None:
                 self.hasher.add(*self.held)
             self.held = place, time, fields
+            return 0
+        before, now = _revision(self.held[2]), _revision(fields)
+        if before <= now:
+            self.held = place, time, fields
+        return None if before == now else 1
 
     @property
     def last(self) -> int | None:
@@ -73,6 +72,15 @@ class _OpenQuarter:
 class _ExportedQuarter:
     digest: QuarterDigest
     counts: tuple[int, ...] = field(default=())
+
+
+@dataclass(slots=True)
+class _FileSpan:
+    """Times of a series in a file, ms: the first and the last one."""
+
+    file: str
+    first: int
+    last: int
 
 
 class Comparison:
@@ -96,19 +104,21 @@ class Comparison:
         self._closed: dict[tuple[RowKey, int], _ExportedQuarter] = {}
         self._keys: dict[RowKey, RowKey] = {}
         self._first: int | None = None
+        self._zones = [*map(ZoneInfo, sealed.zones)]
+        self._spans: dict[RowKey, list[_FileSpan]] = {}  # of each series, the last one of the file that is read
         self._units: set[tuple[str, str]] = set()
         self._old: dict[tuple[RowKey, int], str] = {}  # place of the first row that is no longer valid
 
-    def add(self, rows: Iterable[ExportedRow]) -> None:
-        """Compare the rows of a file."""
+    def add(self, name: str, rows: Iterable[ExportedRow]) -> None:
+        """Compare the rows of a file. HistoryError: another file has records of the same series and times, too."""
+        read, checked_second, local_times = 0, -1, frozenset[str]()
         for row in rows:
+            read += 1
             if row.kind not in SEALED_KINDS:
                 skipped = self._result.not_sealed_kinds
                 skipped[row.kind] = skipped.get(row.kind, 0) + 1
                 continue
-            if self._period.end is not None and row.time >= self._period.end:
-                continue
-            if self._period.begin is not None and row.time < self._period.begin:
+            if not self._period.has(row.time):
                 continue
             self._result.records += 1
             key = self._keys.setdefault((row.kind, row.tags), (row.kind, row.tags))
@@ -116,13 +126,38 @@ class Comparison:
                 detail = f"{row.where}: {_name(key)} of the site {row.site!r}; the log is of {self._site!r}"
                 self._result.add("record of another site", detail, row.time)
                 continue
+            self._note_span(name, key, row.time)
             self._units.add(_unit(key))
+            if row.local_time is not None:
+                if checked_second != row.time // 1000:
+                    checked_second = row.time // 1000
+                    local_times = frozenset(_local_time(checked_second, zone) for zone in self._zones)
+                if local_times and row.local_time not in local_times:
+                    detail = (
+                        f"{row.where}: {_name(key)} {_at(row.time)}: local_time is {row.local_time!r:.40}, expected "
+                    )
+                    self._result.add("local time differs", detail + " or ".join(sorted(local_times)), row.time)
             place = place_in_time(row.kind, dict(row.tags), row.time)
-            self._first = min(place, self._first if self._first is not None else place)
+            self._first = min(row.time, self._first if self._first is not None else row.time)
             if is_digested(row.kind, dict(row.tags)):
                 self._add_digested(row, key, place)
             else:
                 self._add_whole(row, key)
+        if not read:
+            self._result.add("nothing compared", f"{name} has no records")
+
+    def _note_span(self, name: str, key: RowKey, time: int) -> None:
+        """Note the times of a series in a file. HistoryError: they overlap with those of another file."""
+        spans = self._spans.setdefault(key, [])
+        if not spans or spans[-1].file != name:
+            spans.append(_FileSpan(name, time, time))
+        span = spans[-1]
+        span.first, span.last = min(span.first, time), max(span.last, time)
+        for other in spans[:-1]:
+            if span.first <= other.last and other.first <= span.last:
+                raise HistoryError(
+                    f"{other.file} and {name} both have {_name(key)} records of {_at(time)}; verify them one by one"
+                )
 
     def finish(self) -> None:
         """Compare the digests, and report what the files lack."""
@@ -139,8 +174,15 @@ class Comparison:
                 self._check_missing(key, time, versions)
         quarters = {*self._sealed.series, *self._closed}
         for key, quarter in sorted(quarters, key=lambda each: each[1]):
-            if begin <= quarter * QUARTER_MS and (quarter + 1) * QUARTER_MS <= end and self._is_expected(key, 0):
-                self._check_quarter(key, quarter)
+            held = held_minutes(key[0], dict(key[1]), quarter, begin, end)
+            if len(held) == QUARTER_MINUTES:
+                if self._is_expected(key, 0):
+                    self._check_quarter(key, quarter)
+            elif _unit(key) in self._units and self._is_expected(key, 0):
+                self._check_minutes(key, quarter, held)
+        self._result.records -= self._result.not_compared
+        if not self._result.records:
+            self._result.add("nothing compared", "no file has sealed records of the compared period")
         self._result.sort()
 
     def _add_whole(self, row: ExportedRow, key: RowKey) -> None:
@@ -149,12 +191,17 @@ class Comparison:
         digest = record_hash(row.time, fields)
         seen = self._found.setdefault((key, row.time), [])
         versions = self._sealed.records.get((key, row.time))
+        end = record_end(key[0], dict(key[1]), row.time, self._zones)
+        if versions is None and self._period.end is not None and end > self._period.end:
+            self._result.not_compared += 1  # a window that ends after the period may be sealed later
+            return
         if versions is None:
-            hint = " (after the last sealed quarter; see --to)" if self._is_after_log(row.time) else ""
+            hint = " (after the last sealed quarter; see --to)" if self._is_after_log(end) else ""
             self._result.add("record not sealed", f"{row.where}: {_name(key)} {_at(row.time)}{hint}", row.time)
             return
-        if key[0] == "emission" and digest in seen:
-            return  # the same window in two files
+        if 0 < sum(version.digest == digest for version in versions) <= seen.count(digest):
+            self._result.add("record duplicated", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
+            return
         seen.append(digest)
         if any(version.digest == digest for version in _valid(key, versions)):
             return
@@ -193,7 +240,11 @@ class Comparison:
         if open_quarter.last is not None and row.time < open_quarter.last:
             self._result.add("records out of order", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
         fields = typed(row.fields, self._sealed.texts.get(key, set()))
-        open_quarter.add(place, row.time, fields, revisable=key[0] == "emission")
+        replaced = open_quarter.add(place, row.time, fields, revisable=key[0] == "emission")
+        if replaced is None:
+            self._result.add("record duplicated", f"{row.where}: {_name(key)} {_at(row.time)}", row.time)
+        else:
+            self._result.not_compared += replaced  # the log has no digest of the earlier revision alone
 
     def _close(self, key: RowKey, open_quarter: _OpenQuarter) -> None:
         self._closed[key, open_quarter.quarter] = open_quarter.digest()
@@ -235,6 +286,33 @@ class Comparison:
                 f"({exported.counts[minutes[0]]} records there)"
             )
             self._result.add(what, detail, first)
+
+    def _check_minutes(self, key: RowKey, quarter: int, held: list[int]) -> None:
+        """Compare the minutes of a quarter that the period has only in part; other minutes are not compared."""
+        begin = quarter * QUARTER_MS
+        exported = self._closed.get((key, quarter)) or _ExportedQuarter(
+            QuarterHasher(begin).digest(), (0,) * QUARTER_MINUTES
+        )
+        self._result.not_compared += exported.digest.count - sum(exported.counts[minute] for minute in held)
+        if not held:
+            return
+        sealed = self._sealed.series.get((key, quarter))
+        versions = [each.digest for each in sealed] if sealed else [QuarterHasher(begin).digest()]
+        differing = [sorted({*held}.intersection(exported.digest.differing_minutes(each))) for each in versions]
+        if not differing[-1]:
+            self._result.partial_minutes += len(held)
+            return
+        minute = differing[-1][0]
+        count, first = exported.counts[minute], begin + minute * MINUTE_MS
+        where = f"{_name(key)}: within {_at(first)} and the minute after"
+        if sealed is None:
+            hint = " (after the last sealed quarter; see --to)" if self._is_after_log(begin) else ""
+            self._result.add("record not sealed", f"{where}: {count} records{hint}", first)
+        elif [] in differing:
+            self._result.add("old revision", f"{where}: entry {sealed[-1].place.number} replaced these values", first)
+        else:
+            what = "value differs" if count else "record missing"
+            self._result.add(what, f"{where}: {count} records, other ones in entry {sealed[-1].place.number}", first)
 
     def _check_missing(self, key: RowKey, time: int, versions: list[SealedVersion]) -> None:
         """Report records that no file has."""
@@ -279,6 +357,11 @@ def _name(key: RowKey) -> str:
     """Return the name of a series for people."""
     tags = dict(key[1])
     return " ".join([key[0], *(tags[name] for name in ("device", "window", "goal") if name in tags)])
+
+
+def _local_time(second: int, zone: ZoneInfo) -> str:
+    """Return the cell `local_time` of a second since 1970."""
+    return datetime.fromtimestamp(second, zone).replace(tzinfo=None).isoformat(" ")
 
 
 def _at(time: int) -> str:

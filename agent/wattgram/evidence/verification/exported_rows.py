@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from wattgram.base.clock import MS
 from wattgram.base.errors import HistoryError
+from wattgram.base.record import STORED_KINDS
 from wattgram.formats.csv_cells import FORMULA
-from wattgram.formats.export_columns import TAGS
+from wattgram.formats.export_columns import TAGS, unit
 
 PARQUET = b"PAR1"
 """First and last bytes of a Parquet file."""
@@ -26,6 +27,7 @@ MOST_LINE = 1 << 20
 _HEAD = re.compile(r"((?:[^\\ ,]|\\.)+)((?:,(?:[^\\ ,=]|\\.)+=(?:[^\\ ,=]|\\.)+)*) ")
 _TAG = re.compile(r",((?:[^\\ ,=]|\\.)+)=((?:[^\\ ,=]|\\.)+)")
 _FIELD = re.compile(r'((?:[^\\ ,=]|\\.)+)=(?:"((?:[^"\\]|\\.)*)"|(-?[0-9][0-9.eE+-]*)(i?))([, ])')
+_CELL_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _ESCAPED = re.compile(r"\\([,= ])")
 _QUOTED = re.compile(r'\\(["\\])')
 
@@ -40,7 +42,10 @@ ExportedValue = float | str
 
 
 class ExportedRow(NamedTuple):
-    """A record of a file. tags: without the site and without empty tags, by name. time: ms since 1970."""
+    """A record of a file. tags: without the site and without empty tags, by name. time: ms since 1970.
+
+    local_time: the cell of a CSV file, None of another file.
+    """
 
     where: str
     kind: str
@@ -48,6 +53,7 @@ class ExportedRow(NamedTuple):
     tags: tuple[tuple[str, str], ...]
     time: int
     fields: Mapping[str, ExportedValue]
+    local_time: str | None = None
 
 
 def rows_of(path: Path) -> Iterator[ExportedRow]:
@@ -77,10 +83,7 @@ def typed(fields: Mapping[str, ExportedValue], texts: frozenset[str] | set[str])
             text = value.replace("\n", " ").replace("\r", " ")
             if isinstance(value, CsvCell):
                 if name not in texts:
-                    try:
-                        found[name] = float(value) + 0.0
-                    except ValueError:
-                        found[name] = text
+                    found[name] = float(value) + 0.0 if _CELL_NUMBER.fullmatch(value) else text
                     continue
                 if text.startswith("'") and text[1:].startswith(FORMULA):
                     text = text[1:]
@@ -91,9 +94,11 @@ def typed(fields: Mapping[str, ExportedValue], texts: frozenset[str] | set[str])
 
 
 def _csv_rows(path: Path, first: str, rest: io.TextIOWrapper) -> Iterator[ExportedRow]:
-    names = [name.partition(" [")[0] for name in next(csv.reader([first]))]
+    heads = [name.partition(" [") for name in next(csv.reader([first]), [])]
+    names = [name for name, _, _ in heads]
     if names[:3] != ["time", "local_time", "kind"]:
         raise HistoryError(f"{path}: line 1: found the columns {','.join(names[:3])!r:.80}; expected an export as CSV")
+    _check_columns(path, [(name, unit.removesuffix("]")) for name, _, unit in heads])
     rows = csv.reader(rest)
     for cells in rows:
         where = f"{path.name}:{rows.line_num + 1}"
@@ -106,7 +111,21 @@ def _csv_rows(path: Path, first: str, rest: io.TextIOWrapper) -> Iterator[Export
         values = dict(zip(names[3:], cells[3:], strict=True))
         named = {name: values.pop(name) for name in (*TAGS, *_internal_tags(values)) if name in values}
         fields = {name: CsvCell(value) for name, value in values.items() if value}
-        yield _row(where, cells[2], named, time, fields)
+        yield _row(where, cells[2], named, time, fields)._replace(local_time=cells[1])
+
+
+def _check_columns(path: Path, columns: Sequence[tuple[str, str]]) -> None:
+    """Check names and units of columns. HistoryError: two columns of one name, or a unit that no export has."""
+    names = [name for name, _ in columns]
+    for name, found in columns:
+        if names.count(name) > 1:
+            raise HistoryError(f"{path}: found two columns {name!r:.60}; an export has one")
+        allowed = {unit(kind, name) for kind in STORED_KINDS} - {""}
+        if not any(unit(kind, name) for kind in ("device", "emission", "gateway")):
+            allowed.add("")
+        if found not in allowed:
+            words = " or ".join(sorted(each or "no unit" for each in allowed))
+            raise HistoryError(f"{path}: column {name!r:.60}: found the unit {found!r:.20}; allowed: {words}")
 
 
 def _internal_tags(names: Mapping[str, str]) -> Sequence[str]:
@@ -129,18 +148,21 @@ def _line_row(where: str, line: str) -> ExportedRow:
     head = _HEAD.match(line)
     if head is None:
         raise HistoryError(f"{where}: not line protocol: {line!r:.100}")
-    tags = {_plain(name): _plain(value) for name, value in _TAG.findall(head[2])}
+    found_tags = _TAG.findall(head[2])
+    tags = {_plain(name): _plain(value) for name, value in found_tags}
     fields: dict[str, ExportedValue] = {}
-    at = head.end()
+    at, count = head.end(), 0
     while (found := _FIELD.match(line, at)) is not None:
         name, text, number, _, end = found.groups()
         fields[_plain(name)] = _QUOTED.sub(r"\1", text) if number is None else float(number)
-        at = found.end()
+        at, count = found.end(), count + 1
         if end == " ":
             break
     time = line[at:]
     if not fields or not re.fullmatch(r"-?\d{1,19}", time):
         raise HistoryError(f"{where}: not line protocol: {line!r:.100}")
+    if len(fields) < count or len(tags) < len(found_tags):
+        raise HistoryError(f"{where}: found a field or a tag twice")
     return _row(where, _plain(head[1]), tags, int(time) // MS, fields)
 
 
@@ -162,6 +184,8 @@ def _parquet_rows(path: Path) -> Iterator[ExportedRow]:
     try:
         for batch in read_parquet(path):
             names = batch.column_names
+            about = [batch.schema.field(at).metadata_str for at in range(len(names))]
+            _check_columns(path, [(name, each.get("unit", "")) for name, each in zip(names, about, strict=True)])
             text, whole, real = DataType.utf8(), DataType.int64(), DataType.float64()
             columns = {}
             for name in names:

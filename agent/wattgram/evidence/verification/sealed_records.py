@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
+from zoneinfo import available_timezones
 
+from wattgram.base.canonical import DIGEST_DIGITS
 from wattgram.base.clock import MS
 from wattgram.base.units import rfc3339
 from wattgram.evidence.log_entry import LogEntry, sealed_time
 from wattgram.evidence.record_digest import QUARTER_MS, QuarterDigest, is_digested, record_hash
 from wattgram.evidence.sealed_json import JsonObject
+from wattgram.evidence.signed_note import VerifierKey, first_origin
 
 from .log_check import CheckedLog
 from .verdict import TimedNote, VerificationResult
@@ -20,6 +23,10 @@ RowKey = tuple[str, tuple[tuple[str, str], ...]]
 
 NEWLY_SET = ": not set -> "
 """Part of a note about a setting without an earlier value."""
+
+
+TERMS = {"config_digest": "configuration", "factor_digest": "factors"}
+"""Text of an emission with the first digits of a digest of a `config` entry, and the key of the entry."""
 
 
 class EntryPlace(NamedTuple):
@@ -54,7 +61,11 @@ class SealedRecords:
         self.texts: dict[RowKey, set[str]] = {}
         self.quarters: dict[int, int] = {}
         self.amended: set[int] = set()
+        self.zones: set[str] = set()  # time zones that the site ever had
+        self.zone = "UTC"  # the last one of them
         self._tags: dict[RowKey, RowKey] = {}
+        self._stated: dict[tuple[str, str], list[int]] = {}  # times of the records with a digest of their terms
+        self._terms: set[tuple[str, str]] = set()  # digests of the entries
 
     def add_log(self, number: int, log: CheckedLog, result: VerificationResult) -> None:
         """Add the entries of a log; unreadable rows are findings."""
@@ -68,7 +79,11 @@ class SealedRecords:
                 result.add("entry unreadable", f"entry {index} of {origin}: {type(error).__name__} {error}")
 
     def add_quarters(self, result: VerificationResult) -> None:
-        """Note the quarters that are missing or amended."""
+        """Note the quarters that are missing or amended, and terms of records that no entry has."""
+        for (name, digest), times in self._stated.items():
+            if (name, digest) not in self._terms:
+                text = f"no entry has the {name} {digest!r:.40} of {len(times)} records, the first at this time"
+                result.configuration.append(TimedNote(min(times), text))
         if self.quarters:
             first, last = min(self.quarters), max(self.quarters)
             missing = [quarter for quarter in range(first, last + 1) if quarter not in self.quarters]
@@ -85,7 +100,12 @@ class SealedRecords:
             for row in entry.records:
                 self._add_row(place, entry.quarter, row)
         elif entry.kind == "config":
+            zones = _zones(entry)
+            self.zones.update(zones)
+            self.zone = zones[-1] if zones else self.zone
             result.configuration += [TimedNote(time, text) for text in _configuration_texts(entry)]
+            digests = entry.records[0]
+            self._terms |= {(name, str(digests.get(key, ""))[:DIGEST_DIGITS]) for name, key in TERMS.items()}
         elif entry.kind == "clock":
             for row in entry.records:
                 fields = row["fields"]
@@ -112,6 +132,8 @@ class SealedRecords:
         else:
             fields = sealed_values(row)
             self.texts.setdefault(key, set()).update(name for name, value in fields.items() if isinstance(value, str))
+            for name in TERMS.keys() & fields.keys():
+                self._stated.setdefault((name, str(fields[name])), []).append(time)
             revision = fields.get("revision", 0.0)
             assert isinstance(revision, float)
             version = SealedVersion(place, quarter, revision, record_hash(time, fields))
@@ -153,6 +175,12 @@ def _configuration_texts(entry: LogEntry) -> list[str]:
     return [*texts, *map(_change_text, changes)]
 
 
+def _zones(entry: LogEntry) -> list[str]:
+    """Return the time zones of an entry that this machine knows, the later one last."""
+    ends = [row[end] for row in entry.records if row.get("name") == "site.timezone" for end in ("from", "to")]
+    return [zone for zone in ends if isinstance(zone, str) and zone in available_timezones()]
+
+
 def _change_text(row: JsonObject) -> str:
     before, after = (("not set" if row[end] is None else row[end]) for end in ("from", "to"))
     return f"{row['name']}: {before} -> {after}"
@@ -167,5 +195,15 @@ def _correction_text(row: JsonObject) -> str:
 def _key_text(row: JsonObject) -> str:
     if row.get("reason"):
         head = str(row.get("after", "")).split("\n")
-        return f"log begins after {' '.join(head[:2]).strip() or 'an unreadable log'} entries: {row['reason']}"
+        text = f"log begins after {' '.join(head[:2]).strip() or 'an unreadable log'} entries: {row['reason']}"
+        return f"{text}; key {row['vkey']}{_unsigned(row, head[0])}"
     return f"key {row['vkey']}" + (f" replaces {row['before']}" if row.get("before") else "")
+
+
+def _unsigned(row: JsonObject, origin: str) -> str:
+    """Return the words about a key that the key of the log before did not sign; "" for the same key."""
+    key = VerifierKey.of(row["vkey"])
+    before = VerifierKey.of(row["before"]).text if row.get("before") else ""
+    if before or (origin and first_origin(origin) != first_origin(key.name)):
+        return f" replaced {before or 'the key of that log'}: key replaced without the old key's signature"
+    return ""

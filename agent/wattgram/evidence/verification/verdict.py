@@ -44,9 +44,16 @@ class TimedNote(NamedTuple):
 
 @dataclass(slots=True)
 class VerificationResult:
-    """Numbers, notes and findings. found: number of findings, also of those that are not kept."""
+    """Numbers, notes and findings. found: number of findings, also of those that are not kept.
 
+    not_compared: records of quarters, windows and earlier revisions that the files cannot show completely.
+    partial_minutes: minutes that were compared alone, by 4 bytes of their digests. files: number of the files.
+    """
+
+    files: int = 0
     records: int = 0
+    not_compared: int = 0
+    partial_minutes: int = 0
     not_sealed_kinds: dict[str, int] = field(default_factory=dict)
     entries: int = 0
     quarters: int = 0
@@ -93,6 +100,8 @@ class VerificationResult:
         return {
             "ok": self.ok,
             "records": self.records,
+            "not_compared": self.not_compared,
+            "partial_minutes": self.partial_minutes,
             "entries": self.entries,
             "quarters": self.quarters,
             "missing_quarters": self.missing_quarters,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from wattgram.base.errors import HistoryError
 from wattgram.evidence.log_entry import LogEntry
 from wattgram.evidence.log_files import CHECKPOINT_FILE, LogFiles, logs_of
 from wattgram.evidence.signed_note import MOST_NOTE_BYTES, VerifierKey
 
-from .comparison import ComparedPeriod, Comparison
+from .compared_period import StatedPeriod
+from .comparison import Comparison
 from .exported_rows import rows_of
 from .log_check import CheckedLog
 from .sealed_records import EntryPlace, SealedRecords
@@ -22,7 +24,7 @@ def verified(
     logs: Sequence[Path],
     keys: Sequence[VerifierKey],
     checkpoints: Sequence[Path],
-    period: ComparedPeriod,
+    period: StatedPeriod,
 ) -> VerificationResult:
     """Return the result of a verification. HistoryError: a file or a log is unreadable.
 
@@ -48,15 +50,24 @@ def verified(
         return checked[place.log].entry(place.number)
 
     site = next((log.site for log in checked if log.head is not None), "")
-    comparison = Comparison(sealed, site, period, entry, result)
-    for path in files:
+    comparison = Comparison(sealed, site, period.at(ZoneInfo(sealed.zone)), entry, result)
+    result.files = len(files)
+    for path in sorted(files, key=_first_time):
         try:
-            comparison.add(rows_of(path))
+            comparison.add(str(path), rows_of(path))
         except OSError as error:
             raise HistoryError(f"{path}: {error.strerror or error}") from error
     if files:
         comparison.finish()
     return result
+
+
+def _first_time(path: Path) -> int:
+    """Return the time of the first record, ms, to read the files of a series in order; 0 if there is none."""
+    try:
+        return next((row.time for row in rows_of(path)), 0)
+    except OSError as error:
+        raise HistoryError(f"{path}: {error.strerror or error}") from error
 
 
 def _origin(files: LogFiles) -> str:

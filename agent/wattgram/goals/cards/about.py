@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
 from wattgram.base.period import local_minute
 from wattgram.config.load import Config
-from wattgram.formats.versions import digests, factors
+from wattgram.formats.versions import factors, tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,6 @@ class About:
 
 def about(config: Config, made: int) -> About:
     """Return the common data of a configuration, as of `made`, UTC ns."""
-    tables = sorted(file.name for file in files("wattgram.config.goals_table").iterdir() if file.name.endswith(".csv"))
-    versions = factors() | digests("wattgram.config.goals_table", tables)
+    versions = factors() | tables("wattgram.config.goals_table")
     site, grid = config.site, config.grid
     return About(site.name, site.timezone, grid.zone, grid.basis, grid.method, made, versions)

@@ -10,8 +10,8 @@ from wattgram.goals.terms.outcome import GoalOutcome
 PURE = ("", "-", "1")
 """Units that are not shown."""
 
-WHOLE_UNITS = ("persons",)
-"""Units of whole numbers."""
+WHOLE_UNITS = ("persons", "人")
+"""Units of whole numbers, in each language."""
 
 MACHINE_DIGITS = 12
 """Significant digits in JSON and CSV: the last digits of a sum of doubles are not significant."""

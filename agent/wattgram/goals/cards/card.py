@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -12,7 +13,7 @@ from wattgram.goals.terms.outcome import GoalOutcome, State
 
 from .about import About
 from .amounts import amount, of_card
-from .explain import elapsed_share
+from .explain import NO_DEFAULT, elapsed_share
 from .plot import PlotSeries, Point, plot
 from .text import extras
 from .words import CardTexts
@@ -62,11 +63,11 @@ def _amount(card: GoalOutcome, value: float | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    return escape(text).replace(",", NARROW)
+    return re.sub(r"(?<=\d),(?=\d{3})", NARROW, escape(text))
 
 
 def _top(card: GoalOutcome, words: CardTexts) -> str:
-    reasons = [card.why, f"corrected time: {card.corrections}" if card.corrections else ""]
+    reasons = [card.why, words.corrected.format(names=card.corrections) if card.corrections else ""]
     reason = "".join(f"<p class=why>{escape(text)}</p>" for text in reasons if text)
     title = f"<b>{card.claim.id}</b> {escape(card.claim.says)}"
     return f"<div class=top><h3>{title}</h3>{badge(card.state, words)}</div>{reason}"
@@ -110,7 +111,7 @@ def _notes(card: GoalOutcome, words: CardTexts) -> str:
     facts.append((words.formula, claim.formula))
     if card.target:
         facts.append((words.source, card.target.source))
-    elif claim.target not in {"", "none"}:
+    elif claim.target not in {"", *NO_DEFAULT}:
         facts += [(words.reference, claim.target), (words.reference_source, claim.source)]
     escaped = [(name, escape(text)) for name, text in facts if text != card.why]
     return f'<div class="notes">{listed}</div>' if (listed := _fact_list(escaped)) else ""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from wattgram.accounts.figures import METHOD_PAGE
 from wattgram.base.units import rfc3339
-from wattgram.formats.tables import printable, table
+from wattgram.formats.language import Translate
+from wattgram.formats.tables import printable, shown_width, table
 from wattgram.goals.terms.finding import IndicatorValue, MissingValue
 from wattgram.goals.terms.outcome import GoalOutcome
 
@@ -18,26 +19,29 @@ from .text import TEXT_SIGNS, coverage_text, document, extras
 EXTRA_DECIMALS = 2
 """Decimals in addition to those of a table."""
 
+NO_DEFAULT = ("none", "无")
+"""Begin of a claim's default target in words if it has none, in each language."""
+
 EVALUATIONS_SHOWN = 14
 """Number of evaluations in the text: the latest ones. JSON contains all."""
 
 
-def explain(card: GoalOutcome, about: About) -> str:
-    """Return the explanation as text for a terminal."""
-    facts = [(name, printable(text)) for name, text in _facts(card, about) if text]
-    widest = max(len(name) for name, _ in facts)
+def explain(card: GoalOutcome, about: About, say: Translate = str) -> str:
+    """Return the explanation as text for a terminal. say: translation of the texts around the card."""
+    facts = [(say(name), printable(text)) for name, text in _facts(card, about, say) if text]
+    widest = max(shown_width(name) for name, _ in facts)
     parts = [
-        f"{card.claim.id}  {printable(card.claim.says)}\n{card.claim.article}",
-        "\n".join(f"{name.ljust(widest)}  {text}" for name, text in facts),
+        f"{card.claim.id}  {printable(card.claim.says)}\n{say(card.claim.article)}",
+        "\n".join(f"{name}{' ' * (widest - shown_width(name))}  {text}" for name, text in facts),
     ]
     if isinstance(card.finding, IndicatorValue) and card.finding.inputs:
         rows = [
             (printable(operand.name), plain(operand.value), operand.unit, printable(operand.source))
             for operand in card.finding.inputs
         ]
-        parts.append(table(("input", "value", "unit", "source"), rows, right=(1,)))
+        parts.append(table(tuple(map(say, ("input", "value", "unit", "source"))), rows, right=(1,)))
     if card.evaluations:
-        parts.append(_evaluations(card, about))
+        parts.append(_evaluations(card, about, say))
     return "\n\n".join(parts)
 
 
@@ -70,17 +74,17 @@ def elapsed_share(card: GoalOutcome) -> float:
     return min(1.0, max(0.0, (card.as_of - card.start) / whole)) if whole > 0 else 0.0
 
 
-def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
+def _facts(card: GoalOutcome, about: About, say: Translate) -> Iterator[tuple[str, str]]:
     claim, found = card.claim, card.finding
     digits = of_card(card) + EXTRA_DECIMALS
-    yield "state", card.state + (f": {card.why}" if card.why else "")
+    yield "state", say(": ").join(filter(None, (say(card.state), card.why)))
     yield "corrected time", card.corrections
-    yield "indicator", claim.indicator or "none: nothing measurable"
+    yield "indicator", claim.indicator or say("none: nothing measurable")
     yield "formula", claim.formula
     if isinstance(found, IndicatorValue):
         yield "arithmetic", found.arithmetic
         yield "value", amount(card.value, claim.unit, digits)
-        yield "also", "; ".join(extras(card))
+        yield "also", say("; ").join(extras(card))
         yield "manual entry", found.entry
         yield "note", found.note
     if isinstance(found, MissingValue):
@@ -89,39 +93,42 @@ def _facts(card: GoalOutcome, about: About) -> Iterator[tuple[str, str]]:
     elif card.add:
         yield "what to do", card.add
     if card.uncertainty is not None:
-        yield "uncertainty", f"± {amount(card.uncertainty, claim.unit, digits)} (k = 2), of meters and factors"
+        yield "uncertainty", say(f"± {amount(card.uncertainty, claim.unit, digits)} (k = 2), of meters and factors")
     if card.target is not None:
         yield "target", f"{TEXT_SIGNS[card.better]} {amount(card.target.value, claim.unit, digits)}"
         yield "source", card.target.source
     elif claim.target:
-        yield "target", claim.target if claim.target.startswith("none") else f"not set; default: {claim.target}"
+        yield (
+            "target",
+            claim.target if claim.target.startswith(NO_DEFAULT) else say(f"not set; default: {claim.target}"),
+        )
         yield "source", claim.source
     if card.path is not None:
-        yield "path", f"{amount(card.path, claim.unit, digits)} at the present time"
+        yield "path", say(f"{amount(card.path, claim.unit, digits)} at the present time")
     if card.projection is not None:
-        yield "projection", f"{amount(card.projection, claim.unit, digits)} at the end of the period"
+        yield "projection", say(f"{amount(card.projection, claim.unit, digits)} at the end of the period")
     if card.needed is not None:
-        yield "needed", f"{amount(card.needed, claim.unit, digits)} in the rest of the period, to reach the target"
-    yield "period", f"{card.period}: {about.local(card.start)} to {about.local(card.end)}"
-    yield "as of", f"{about.local(card.as_of)}; {elapsed_share(card):.1%} of the period has elapsed"
+        yield "needed", say(f"{amount(card.needed, claim.unit, digits)} in the rest of the period, to reach the target")
+    yield "period", say(f"{card.period}: {about.local(card.start)} to {about.local(card.end)}")
+    yield "as of", say(f"{about.local(card.as_of)}; {elapsed_share(card):.1%} of the period has elapsed")
     if claim.indicator:
-        yield "coverage", f"{coverage_text(card)} of the elapsed time"
-    yield "grid", f"zone {about.grid_zone}, basis {about.basis}, method {about.method}, as configured"
-    yield "sections", f"METHOD and METHOD-SITE refer to {METHOD_PAGE} in the source of this program"
+        yield "coverage", say(f"{coverage_text(card)} of the elapsed time")
+    yield "grid", say(f"zone {about.grid_zone}, basis {about.basis}, method {about.method}, as configured")
+    yield "sections", say(f"METHOD and METHOD-SITE refer to {METHOD_PAGE} in the source of this program")
     yield "versions", ", ".join(f"{name} {version}" for name, version in about.versions.items())
 
 
-def _evaluations(card: GoalOutcome, about: About) -> str:
+def _evaluations(card: GoalOutcome, about: About, say: Translate) -> str:
     digits, shown = of_card(card) + EXTRA_DECIMALS, card.evaluations[-EVALUATIONS_SHOWN:]
     rows = [
         (
             about.local(evaluation.as_of),
             amount(evaluation.value, card.claim.unit, digits),
             amount(evaluation.path, card.claim.unit, digits),
-            "yes" if evaluation.good else "no",
+            say("yes" if evaluation.good else "no"),
         )
         for evaluation in shown
     ]
-    text = table(("as of", "value", "path", "on path"), rows, right=(1, 2))
+    text = table(tuple(map(say, ("as of", "value", "path", "on path"))), rows, right=(1, 2))
     left = len(card.evaluations) - len(shown)
-    return f"{text}\n{left} earlier evaluations: see --format json" if left else text
+    return f"{text}\n{say(f'{left} earlier evaluations: see --format json')}" if left else text

@@ -68,13 +68,13 @@ def _attention(cards: Sequence[GoalOutcome], words: CardTexts) -> str:
     )
     if not lines:
         return f"<p>{escape(words.attention_none)}</p>"
-    heads = ("id", words.indicator, words.value, words.target, words.why)
+    heads = (words.id, words.indicator, words.value, words.target, words.why)
     table = f'<table class="words attention">{_heads(heads)}<tbody>{lines}</tbody></table>'
     return f"<h3>{escape(words.attention)}</h3>{table}"
 
 
 def _article(letter: str, cards: Sequence[GoalOutcome], about: About, words: CardTexts) -> str:
-    named = f"{escape(words.article.format(letter=letter))} <small>{escape(cards[0].claim.article)}</small>"
+    named = f"{escape(words.article.format(letter=letter))} <small>{escape(words.articles[letter])}</small>"
     return f"<section><h2>{named}</h2>{''.join(card_of(card, about, words) for card in cards)}</section>"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from wattgram.base.units import rfc3339
 from wattgram.formats.csv_cells import sheet
-from wattgram.formats.tables import printable, table
+from wattgram.formats.language import Translate
+from wattgram.formats.tables import printable, shown_width, table
 from wattgram.goals.terms.finding import IndicatorValue, MissingValue
 from wattgram.goals.terms.outcome import GoalOutcome, State
 
@@ -68,19 +69,22 @@ CSV_COLUMNS = (
 """Columns of the CSV; all are keys of the JSON documents, too."""
 
 
-def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TABLE_WIDTH) -> str:
-    """Return a table for a terminal of `width` characters, followed by the missing inputs of each claim."""
-    parts = [_table(cards, colour=colour, width=width)]
+def as_table(cards: Sequence[GoalOutcome], colour: bool = False, width: int = TABLE_WIDTH, say: Translate = str) -> str:
+    """Return a table for a terminal of `width` characters, followed by the missing inputs of each claim.
+
+    say: translation of the texts around the cards.
+    """
+    parts = [_table(cards, say, colour=colour, width=width)]
     measured = sum(card.measured for card in cards)
-    parts.append(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured")
+    parts.append(say(f"{len(cards)} of {CLAIM_COUNT} claims shown, {measured} measured"))
     corrected: dict[str, list[str]] = {}
     for card in cards:
         if card.corrections:
             corrected.setdefault(card.corrections, []).append(card.claim.id)
-    parts += [f"corrected time, {printable(names)}: {', '.join(ids)}" for names, ids in corrected.items()]
-    missing = [f"{card.claim.id}  {printable(missing_text(card))}" for card in cards if missing_text(card)]
+    parts += [say(f"corrected time, {printable(names)}: {', '.join(ids)}") for names, ids in corrected.items()]
+    missing = [f"{card.claim.id}  {printable(missing_text(card, say))}" for card in cards if missing_text(card)]
     if missing:
-        parts.append("\n".join(("not enough data: what is missing, and what to do", *missing)))
+        parts.append("\n".join((say("not enough data: what is missing, and what to do"), *missing)))
     return "\n\n".join(parts)
 
 
@@ -143,11 +147,11 @@ def document(card: GoalOutcome) -> dict[str, object]:
     }
 
 
-def missing_text(card: GoalOutcome) -> str:
+def missing_text(card: GoalOutcome, say: Translate = str) -> str:
     """Return the missing input of a claim and the remedy; "" if nothing is missing."""
     if isinstance(card.finding, MissingValue):
-        return "; ".join(part for part in (card.finding.what, card.finding.add) if part)
-    return "; ".join(part for part in (card.why, card.add) if part) if card.state == "not enough data" else ""
+        return say("; ").join(part for part in (card.finding.what, card.finding.add) if part)
+    return say("; ").join(part for part in (card.why, card.add) if part) if card.state == "not enough data" else ""
 
 
 def extras(card: GoalOutcome) -> list[str]:
@@ -172,7 +176,7 @@ def coverage_text(card: GoalOutcome) -> str:
     return f"{card.coverage:.1%}" if card.claim.indicator else "-"
 
 
-def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
+def _table(cards: Sequence[GoalOutcome], say: Translate, *, colour: bool, width: int) -> str:
     rows = [
         (
             card.claim.id,
@@ -180,31 +184,35 @@ def _table(cards: Sequence[GoalOutcome], *, colour: bool, width: int) -> str:
             printable(card.claim.indicator) or "-",
             amount(card.value, card.claim.unit, of_card(card)),
             target_text(card),
-            card.state,
+            say(card.state),
             coverage_text(card),
             card.period,
         )
         for card in cards
     ]
-    head = ("id", "claim", "indicator", "value", "target", "state", "coverage", "period")
-    fixed = sum(max(len(row[column]) for row in (head, *rows)) for column in (0, *range(3, len(head))))
+    head = tuple(map(say, ("id", "claim", "indicator", "value", "target", "state", "coverage", "period")))
+    fixed = sum(max(shown_width(row[column]) for row in (head, *rows)) for column in (0, *range(3, len(head))))
     left = max(2 * NARROWEST, width - fixed - 2 * (len(head) - 1))
     narrower = (2 * left // 5, left - 2 * left // 5)
     cut = [(row[0], _short(row[1], narrower[1]), _short(row[2], narrower[0]), *row[3:]) for row in rows]
     lines = table(head, cut, right=(3, 4, 6)).splitlines()
     if colour:
-        at = lines[0].index(" state") + 1
-        lines[2:] = [_coloured(line, at, card.state) for line, card in zip(lines[2:], cards, strict=True)]
+        lines[2:] = [
+            _coloured(line, say(card.state), COLOURS[card.state]) for line, card in zip(lines[2:], cards, strict=True)
+        ]
     return "\n".join(lines)
 
 
-def _coloured(line: str, at: int, state: State) -> str:
-    end = at + len(state)
-    return f"{line[:at]}\x1b[{COLOURS[state]}m{line[at:end]}\x1b[0m{line[end:]}"
+def _coloured(line: str, state: str, colour: str) -> str:
+    before, _, after = line.rpartition(state)  # only coverage and period follow the state
+    return f"{before}\x1b[{colour}m{state}\x1b[0m{after}"
 
 
 def _short(text: str, most: int) -> str:
-    """Return a text, shortened to whole words if it is longer than `most` characters."""
-    if len(text) <= most:
+    """Return a text, shortened if it is wider than `most` characters, and an ASCII text to whole words."""
+    if shown_width(text) <= most:
         return text
-    return text[: most - 3].rsplit(" ", 1)[0].rstrip(" ,;:") + "..."
+    while shown_width(text) > most - 3:
+        text = text[:-1]
+    whole_words = text.rsplit(" ", 1)[0] if text.isascii() else text
+    return whole_words.rstrip(" ,;:") + "..."

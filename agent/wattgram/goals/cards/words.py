@@ -1,10 +1,12 @@
-"""Texts of the goals' page except those of the claims. A second language is a second CardTexts."""
+"""Texts of the goals' page except those of the claims: one CardTexts for each language."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wattgram.config.goals_table.claims import ARTICLES
+from wattgram.formats.language import HTML_LANGUAGE, translate
 from wattgram.goals.terms.outcome import State
 
 
@@ -23,6 +25,9 @@ class CardTexts:
     attention: str
     attention_none: str
     article: str
+    articles: Mapping[str, str]
+    id: str
+    corrected: str
     indicator: str
     value: str
     uncertainty: str
@@ -64,7 +69,7 @@ class CardTexts:
 
 
 ENGLISH = CardTexts(
-    language="en",
+    language=HTML_LANGUAGE["en"],
     title="{site}: goals, {period}",
     subtitle="Goals on the way to carbon neutrality",
     lead="The claims of two articles on western China's path to carbon neutrality, compared with the measurements of "
@@ -82,6 +87,9 @@ ENGLISH = CardTexts(
     attention="Off track",
     attention_none="No claim is off track.",
     article="Article {letter}",
+    articles=ARTICLES,
+    id="id",
+    corrected="corrected time: {names}",
     indicator="indicator",
     value="value",
     uncertainty="uncertainty (k = 2)",
@@ -134,3 +142,77 @@ ENGLISH = CardTexts(
     method="method of sharing, as configured",
     version="{name}, version",
 )
+
+CHINESE = CardTexts(
+    language=HTML_LANGUAGE["zh"],
+    title="{site}：目标，{period}",
+    subtitle="碳中和路径上的目标",
+    lead="关于中国西部碳中和路径的两篇文章的主张，与本厂区实测数据对照。",
+    as_of="{period}，截至 {time}，{zone}",
+    summary="汇总",
+    shown="共 {all} 条主张，显示 {shown} 条，有实测值 {measured} 条。",
+    states={
+        "on track": "达标",
+        "off track": "未达标",
+        "not enough data": "数据不足",
+        "manual entry": "人工填报",
+        "context only": "仅供参考",
+    },
+    attention="未达标",
+    attention_none="没有未达标的主张。",
+    article="文章 {letter}",
+    articles={letter: translate("zh")(name) for letter, name in ARTICLES.items()},
+    id="ID",
+    corrected="已更正时段：{names}",
+    indicator="指标",
+    value="实际值",
+    uncertainty="不确定度（k = 2）",
+    target="目标值",
+    why="原因",
+    path="当前时刻路径值",
+    projection="期末预计值",
+    needed="剩余时段所需值",
+    beside="另有",
+    coverage="数据覆盖率",
+    period="时段",
+    period_elapsed="{period}（已过 {elapsed}）",
+    missing="缺少",
+    add="处理建议",
+    entry="人工填报",
+    note="说明",
+    formula="公式",
+    source="目标值出处",
+    reference="参考值",
+    reference_source="参考值出处",
+    plot="{id}，{indicator}，{unit}：实际值、目标路径和预计值",
+    key_value="实际值",
+    key_path="目标路径",
+    key_projection="预计值",
+    key_off="比路径差 2 % 以上",
+    workings="各数值的计算",
+    workings_lead="各公式代入本厂区数据，并注明每个数据的出处。结果可手工复算。",
+    input="输入",
+    unit="单位",
+    origin="出处",
+    rules="术语",
+    rule=(
+        "达标：覆盖率不低于 90 %，且数值优于路径或与路径偏差在 2 % 以内。",
+        "未达标：覆盖率不低于 90 %，且连续两次评估数值比路径差 2 % 以上。",
+        "数据不足：覆盖率低于 90 %、时段过去不足 10 %、缺少输入，或填报项已过期。",
+        "人工填报：由人员填报的数值，注明姓名、日期和文件。",
+        "仅供参考：主张没有可测量的内容、在该区域没有意义，或其数值没有目标值。"
+        "判定状态要求厂区自身的作为，并对照为此类厂区设定的目标值。",
+        "路径：当前时刻的预期值。累计量：目标值 x 已过时间 / 时段长度。比值：目标值。"
+        "时段的比值为累计量之比，不是比值的平均。",
+        "METHOD 和 METHOD-SITE：本程序源代码中 docs/method.md 的章节。",
+    ),
+    provenance="数据来源",
+    made="生成时间",
+    zone="电网区域",
+    basis="排放因子口径（按配置）",
+    method="分摊方法（按配置）",
+    version="{name} 版本",
+)
+
+CARD_WORDS = {"en": ENGLISH, "zh": CHINESE}
+"""Texts of the page by language."""

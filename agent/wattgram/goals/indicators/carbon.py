@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 
 from wattgram.goals.terms.day import Stretch
-from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
+from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, LineShare, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 from wattgram.goals.terms.yearly_path import falling, year_of
@@ -105,7 +105,6 @@ def works(stretch: Stretch, facility: Facility) -> IndicatorValue:
         (name, quotient(projected, line.value * part, f"{stretch.name} has no length"), line)
         for name, line, projected in lines
     ]
-    crossed = [f"above the {name} entry line" for name, ratio, _ in shares if ratio >= 1.0]
     return IndicatorValue(
         whole.works,
         whole.inputs,
@@ -120,7 +119,7 @@ def works(stretch: Stretch, facility: Facility) -> IndicatorValue:
         note="; ".join(
             f"projected: {100.0 * ratio:.0f} % of the {name} entry line{_alert(ratio)}" for name, ratio, _ in shares
         ),
-        alert="; ".join(crossed),
+        lines=tuple(LineShare(f"{name} entry line of {stretch.name}", ratio) for name, ratio, _ in shares),
     )
 
 

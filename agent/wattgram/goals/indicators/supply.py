@@ -85,6 +85,11 @@ def curve_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
             "no efficiency of the maker for these sets and days",
             "add efficiency to each genset and CHP, a number or a curve, or set [goals.target] B11 in %",
         )
+    if not heat >= energy * (1.0 - 1e-9):  # a configured efficiency is at most 1; damaged days could give any number
+        return NoTarget(
+            f"the day book has {shown(energy)} Wh of the sets from {shown(heat)} Wh of fuel, an efficiency above 100 %",
+            "run `wattgram replay`, or set [goals.target] B11 in %",
+        )
     return Target(100.0 * energy / heat, "efficiency of the configured curves at the loads of this time", own=True)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from wattgram.config.goals_table.dated_rules import DatedRule, expiry, rule_of
+from wattgram.config.goals_table.dated_rules import DatedRule, expiry, last_expired, rule_of
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.indicator import Facility, NoTarget, Target
@@ -42,7 +42,13 @@ def price(stretch: Stretch, facility: Facility, name: str) -> Input:
         return Input("price", facility.goals.price, "CNY/t", "[goals] price")
     found = rule(name, stretch, facility)
     if found is None:
+        shipped = last_expired(name, facility.grid_zone, last_day(stretch, facility))
+        why = (
+            why_none(name, stretch, facility)
+            if shipped is None
+            else f"the shipped mean of {shipped.value:g} CNY/t was valid to {shipped.last}"
+        )
         raise MissingInput(
-            f"no price of CO2 for {stretch.name}: {why_none(name, stretch, facility)}", "set [goals] price, CNY/t"
+            f"no price of CO2 for {stretch.name}: {why}", "set [goals] price, the price of a tonne in CNY"
         )
     return Input("price", found.value, "CNY/t", found.cited)

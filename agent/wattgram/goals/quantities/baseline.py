@@ -6,7 +6,7 @@ from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from math import fsum
+from math import fsum, isfinite, nan
 
 from wattgram.base.errors import ConfigError
 from wattgram.config.goals_table.goals_settings import BaselineSettings, ProductSettings
@@ -98,7 +98,8 @@ def compared(stretch: Stretch, facility: Facility) -> BaselineComparison:
     days = sum(point.days for point in points)
     totals = tuple(fsum(column) for column in zip(*(point.values for point in points), strict=True))
     line = reference.line
-    expected = line.base * days + fsum(b * x for b, x in zip(line.slopes, totals, strict=True))
+    terms = [line.base * days, *(b * x for b, x in zip(line.slopes, totals, strict=True))]
+    expected = fsum(terms) if all(isfinite(term) for term in terms) else nan
     if not expected > 0.0:
         raise MissingInput(f"the expected energy of {stretch.name} is {expected:.10g} kWh; it must be above 0")
     return BaselineComparison(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, sqrt
+from math import fsum, isfinite, sqrt
 
 COLLINEARITY = 1e-9
 """Share of a variable's variance below which the other variables explain it completely."""
@@ -30,7 +30,7 @@ def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> Linea
 
     The variables are centred and scaled to unit length, so the matrix of the equations contains their correlations. A
     pivot is the share of variance that the preceding variables do not explain. ValueError: fewer points than
-    coefficients, a constant variable, or linearly dependent variables.
+    coefficients, a constant variable, linearly dependent variables, or a coefficient that is not finite.
     """
     count = len(ys)
     width = len(rows[0]) if rows else 0
@@ -49,6 +49,8 @@ def least_squares(ys: Sequence[float], rows: Sequence[Sequence[float]]) -> Linea
     solved = _solve(matrix, [_dot(column, off) for column in scaled])
     slopes = tuple(slope / length for slope, length in zip(solved, lengths, strict=True))
     base = mean - _dot(slopes, means)
+    if not all(isfinite(coefficient) for coefficient in (base, *slopes)):
+        raise ValueError("a coefficient is not finite")
     errors = [y - base - _dot(slopes, row) for y, row in zip(ys, rows, strict=True)]
     squares, variance = _dot(errors, errors), _dot(off, off)
     freedom = count - width - 1

@@ -25,13 +25,21 @@ class SecondaryValue:
 
 
 @dataclass(frozen=True, slots=True)
+class LineShare:
+    """A projection compared with an entry line. name: of the line and its period. share: projection / line."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class IndicatorValue:
     """A value in the indicator's unit, with the data to recompute it by hand.
 
     arithmetic: the formula with the numbers of the inputs. coverage: share of the time for which the inputs are
     available, if it is below the coverage of the balance. entry: source of a manual entry, "" for a metered value.
-    uncertainty: expanded, k = 2, in the indicator's unit, None if unknown (METHOD-SITE 11). alert: a line that the
-    value has crossed, "" for none.
+    uncertainty: expanded, k = 2, in the indicator's unit, None if unknown (METHOD-SITE 11). lines: entry lines that the
+    value's projection is compared with.
     """
 
     value: float
@@ -42,7 +50,7 @@ class IndicatorValue:
     entry: str = ""
     note: str = ""
     uncertainty: float | None = None
-    alert: str = ""
+    lines: tuple[LineShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

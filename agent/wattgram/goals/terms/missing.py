@@ -25,7 +25,9 @@ class MissingInput(Exception):
 
 
 def as_finding(find: Find) -> Find:
-    """Decorate `find`: return MissingValue instead of raising MissingInput, and for a value that is not finite."""
+    """Decorate `find`: return MissingValue instead of raising MissingInput, and for a value or an input that is not
+    finite: a value of 0 by an infinite input is none.
+    """
 
     @wraps(find)
     def answer(stretch: Stretch, facility: Facility) -> Finding:
@@ -35,7 +37,7 @@ def as_finding(find: Find) -> Find:
             return error.missing
         if isinstance(found, MissingValue):
             return found
-        if not isfinite(found.value):
+        if not all(isfinite(number) for number in (found.value, *(operand.value for operand in found.inputs))):
             return MissingValue(f"the numbers of {stretch.name} give no finite result: {found.arithmetic}")
         return replace(found, extras=tuple(extra for extra in found.extras if isfinite(extra.value)))
 

@@ -10,12 +10,13 @@ import { Live, fetchJson } from "./live.js";
 import { Now } from "./now.js";
 import { Past } from "./past.js";
 import { COLUMNS, Plots } from "./plots.js";
+import { fetchResults } from "./results.js";
 import { Tabs } from "./tabs.js";
 import { t, translate } from "./texts.js";
 
 const HOUR = 3600; // s of history in the plots of the section Now
 const REFETCH = 300000; // ms between two fetches of the history; received states are appended in between
-const GOALS = 60000; // ms between two fetches of the goals while their section is open
+const GOALS = 60000; // ms between two fetches of goals or results while their section is open
 
 class Page {
   constructor() {
@@ -26,14 +27,14 @@ class Page {
     this.fetched = -Infinity;
     offerChoices(() => [this.plots, this.past].forEach((plots) => plots?.redraw()));
     this.tabs = new Tabs(byId("tabs"), (name) => this.#open(name));
-    setInterval(() => this.section === "goals" && !document.hidden && fetchGoals(this.siteTime), GOALS);
+    setInterval(() => !document.hidden && this.#fetchSlow(), GOALS);
     new Live((state) => this.#show(state), (mode, since, reason) => this.#connection(mode, since, reason));
   }
 
   #open(name) {
     this.section = name;
     this.past?.show(name === "history");
-    if (name === "goals") fetchGoals(this.siteTime);
+    this.#fetchSlow();
     if (this.state) this.#sections(this.state);
   }
 
@@ -43,7 +44,7 @@ class Page {
       this.plots = new Plots(byId("plot-intensity"), byId("plot-power"), this.siteTime.zone);
       this.past = new Past(this.siteTime);
       this.past.show(this.section === "history");
-      if (this.section === "goals") fetchGoals(this.siteTime);
+      this.#fetchSlow();
     }
     this.state = state;
     document.title = `${grams(state.emission?.emission_intensity)} g/kWh · ${state.site}`;
@@ -56,6 +57,11 @@ class Page {
     if (simulated) put("simulated", t("simulated", { speed: Number(state.simulated_speed.toPrecision(3)) }));
     this.#sections(state);
     this.#append(state);
+  }
+
+  #fetchSlow() {
+    if (this.section === "goals") fetchGoals(this.siteTime);
+    if (this.section === "now") fetchResults(this.siteTime);
   }
 
   // Update the open section only: hidden sections cost nothing.

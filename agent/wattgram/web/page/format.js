@@ -23,6 +23,23 @@ export function rate(gramsPerHour) {
   return `${(gramsPerHour / 1e3).toFixed(1)} kg/h`;
 }
 
+// Factor and unit of an energy in Wh, of a mass in g.
+export const energy = (value) => (Math.abs(value) >= 9.995e6 ? [1e-6, "MWh"] : [1e-3, "kWh"]);
+export const mass = (value) => (Math.abs(value) >= 9.995e6 ? [1e-6, "t"] : [1e-3, "kg"]);
+
+// Value, "±", uncertainty and unit. The uncertainty has two digits, the value as many decimals (JCGM 100:2008, 7.2.6).
+export function withUncertainty(value, unsure, [factor, unit]) {
+  const scaled = value * factor;
+  if (!isNumber(unsure)) return `${grouped(scaled, Math.abs(scaled) < 9.95 ? 2 : Math.abs(scaled) < 99.5 ? 1 : 0)} ${unit}`;
+  const decimals = Math.min(3, Math.max(0, 1 - Math.floor(Math.log10(unsure * factor))));
+  return `${grouped(scaled, decimals)} ± ${grouped(Math.max(unsure * factor, 10 ** -decimals), decimals)} ${unit}`;
+}
+
+function grouped(number, decimals) {
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return number.toLocaleString("en-GB", digits).replaceAll(",", "\u202f").replace("-", "\u2212");
+}
+
 export function share(value) {
   return isNumber(value) ? `${Math.round(value * 100)} %` : NONE;
 }
@@ -63,6 +80,9 @@ export class SiteTime {
       // keep UTC
     }
     const options = { timeZone: this.zone, hourCycle: "h23" };
+    const minute = { hour: "2-digit", minute: "2-digit" };
+    this.minuteFormat = new Intl.DateTimeFormat(LOCALE, { ...options, ...minute });
+    this.dateFormat = new Intl.DateTimeFormat(LOCALE, { ...options, weekday: "short", day: "numeric", month: "short" });
     const clock = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
     this.clockFormat = new Intl.DateTimeFormat(LOCALE, { ...options, ...clock });
     this.dayFormat = new Intl.DateTimeFormat(LOCALE, { ...options, weekday: "short", day: "numeric", month: "short", year: "numeric" });
@@ -71,6 +91,14 @@ export class SiteTime {
   clock(text) {
     const time = new Date(text);
     return Number.isNaN(time.getTime()) ? NONE : this.clockFormat.format(time);
+  }
+
+  minute(text) {
+    return this.minuteFormat.format(new Date(text));
+  }
+
+  day(text) {
+    return this.dateFormat.format(new Date(text));
   }
 
   full(text) {

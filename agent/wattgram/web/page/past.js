@@ -1,7 +1,7 @@
 // The section History: any period; a drag over a plot zooms in, a double click or the button goes back.
 
 import { byId, made, put } from "./dom.js";
-import { NONE, grams, isNumber, power } from "./format.js";
+import { NONE, grams, isNumber, power, withUncertainty } from "./format.js";
 import { fetchJson } from "./live.js";
 import { Plots } from "./plots.js";
 import { t } from "./texts.js";
@@ -11,7 +11,7 @@ const ROWS = 48; // most rows of the table
 const REFETCH = 15000; // ms between two fetches of a period that ends now
 
 const TABLE = [
-  ["emission_intensity", grams], ["grid_intensity", grams], ["load_power", power], ["pv_power", power],
+  ["emission_intensity", null], ["grid_intensity", grams], ["load_power", power], ["pv_power", power],
   ["grid_import_power", power], ["grid_export_power", power],
 ];
 
@@ -96,10 +96,12 @@ export class Past {
   }
 
   #describe() {
-    const { since, until, resolution, time, correction } = this.history;
+    const { since, until, resolution, time, correction, uncertainty_basis } = this.history;
     const ends = [since, until].map((second) => this.siteTime.full(second * 1e3));
     const period = t(time.length ? "past.period" : "past.empty", { from: ends[0], to: ends[1], resolution: t(`resolution.${resolution}`) });
-    put("past-period", correction ? `${period} ${t("past.corrected", { names: correction })}` : period);
+    put("past-period", period);
+    put("past-corrected", correction ? t("past.corrected", { names: correction }) : "");
+    put("past-band", uncertainty_basis ? t(`past.${uncertainty_basis}`) : "");
     const values = this.history.emission_intensity.filter(isNumber);
     const least = values.length ? Math.min(...values) : null;
     const most = values.length ? Math.max(...values) : null;
@@ -116,8 +118,11 @@ export class Past {
       const head = made("th", this.siteTime.full(time[i] * 1e3));
       head.scope = "row";
       row.append(head);
-      for (const [name, write] of TABLE) {
+      const unsure = this.history.emission_intensity_uncertainty?.[i];
+      const intensity = (value) => (isNumber(unsure) ? withUncertainty(value, unsure, [1, ""]).trim() : grams(value));
+      for (const [name, written] of TABLE) {
         const value = this.history[name][i];
+        const write = written ?? intensity;
         row.append(made("td", isNumber(value) ? write(value) : NONE, "number"));
       }
       rows.push(row);

@@ -1,6 +1,6 @@
 // The plots of intensity and power over time, drawn by uPlot. Colours come from the style sheet, for both colour schemes.
 
-import { grams, isNumber, power } from "./format.js";
+import { grams, isNumber, power, withUncertainty } from "./format.js";
 import { LOCALE, t } from "./texts.js";
 
 const HEIGHT = 152;
@@ -11,7 +11,7 @@ const steps = uPlot.paths.stepped({ align: 1 });
 
 export const COLUMNS = [
   "emission_intensity", "grid_intensity", "load_power", "pv_power", "generation_power", "grid_import_power",
-  "grid_export_power", "battery_discharge_power", "battery_charge_power",
+  "grid_export_power", "battery_discharge_power", "battery_charge_power", "emission_intensity_uncertainty",
 ];
 
 export class Plots {
@@ -38,7 +38,8 @@ export class Plots {
       this.parents.forEach((parent) => parent.replaceChildren());
       this.plots = [this.#intensity(this.parents[0]), this.#power(this.parents[1])];
     }
-    this.plots[0].setData([history.time, history.emission_intensity, history.grid_intensity]);
+    const [upper, lower] = [1, -1].map((sign) => bound(history, sign));
+    this.plots[0].setData([history.time, history.emission_intensity, history.grid_intensity, upper, lower]);
     const kilo = (name) => history[name].map((watts) => (isNumber(watts) ? watts / 1e3 : null));
     const parts = { pv: kilo("pv_power"), generator: kilo("generation_power"), battery: kilo("battery_discharge_power"), grid: kilo("grid_import_power") };
     if (!generator) delete parts.generator;
@@ -126,12 +127,20 @@ export class Plots {
 
   #intensity(parent) {
     const value = (plot, _number, series, index) => grams(plot.data[series][index ?? plot.data[0].length - 1]);
+    const unsure = (plot, _number, _series, index) => {
+      const at = index ?? plot.data[0].length - 1;
+      const [site, width] = [plot.data[1][at], this.history?.emission_intensity_uncertainty?.[at]];
+      return isNumber(site) && isNumber(width) ? withUncertainty(site, width, [1, ""]).trim() : grams(site);
+    };
+    const edge = { class: "edge", width: 0, value: () => "" };
     const series = [
-      this.#line(t("plot.site"), "site", { fill: paint("fill"), width: 2, value }),
+      this.#line(t("plot.site"), "site", { fill: paint("fill"), width: 2, value: unsure }),
       this.#line(t("plot.grid"), "grid", { width: 1.5, dash: [5, 4], value }),
+      this.#line(t("plot.unsure"), "site", edge), this.#line(t("plot.unsure"), "site", edge),
     ];
     const range = (_plot, _low, high) => [0, isNumber(high) && high > 0 ? high * 1.12 : 100];
-    return new uPlot(this.#options(parent, series, range), [[], [], []], parent);
+    const options = { ...this.#options(parent, series, range), bands: [{ series: [3, 4], fill: paint("band") }] };
+    return new uPlot(options, [[], [], [], [], []], parent);
   }
 
   #power(parent) {
@@ -153,6 +162,14 @@ export class Plots {
     options.bands.push({ series: [sources.length + 2, sources.length + 3] });
     return new uPlot(options, [[], ...series.map(() => [])], parent);
   }
+}
+
+// An edge of the range of uncertainty of the intensity; null where the uncertainty is unknown.
+function bound(history, sign) {
+  return history.emission_intensity.map((value, i) => {
+    const unsure = history.emission_intensity_uncertainty?.[i];
+    return isNumber(value) && isNumber(unsure) ? Math.max(0, value + sign * unsure) : null;
+  });
 }
 
 // Element-wise sum; a missing value counts as 0, two missing values give a missing sum.

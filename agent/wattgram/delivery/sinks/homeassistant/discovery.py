@@ -69,7 +69,8 @@ class Discovery:
     def site(self) -> dict[str, Options]:
         """Return the entities of the site by id."""
         found: dict[str, Options] = {}
-        for window, entities in of_site(frozenset(device.role for device in self._config.devices)).items():
+        roles = frozenset(device.role for device in self._config.devices)
+        for window, entities in of_site(roles, uncertain=self._config.accounts.uncertainty).items():
             tick = window == "tick"
             topic = f"{self._topic}/emission" if tick else f"{self._topic}/emission/{window}"
             seconds = EXPIRE_INTERVALS * self._config.site.tick if tick else 2.0 * WINDOW_SECONDS[window]

@@ -65,7 +65,7 @@ class Entity:
 
     counted: a counter. Home Assistant must not receive its doubtful values: it would take a drop for a reset, and the
     return for energy. sparse: most messages lack the field, so the last value stays. percent: a share from 0 to 1.
-    window: the sum of a time window, published once at the end of the window. shown: enabled by default.
+    window: of a time window, published once at the end of the window. shown: enabled by default.
     """
 
     field: str
@@ -112,8 +112,13 @@ class Entity:
         return f"{self._assignment}{{% if not value_json.get('revision') %}}{shown}{{% endif %}}"
 
     def _in_window(self, value: str) -> str:
-        """Return a template that is empty for a revision: the sum already contains the first result."""
-        return f"{self._assignment}{{{{ '' if v is none or value_json.get('revision') else {value} }}}}"
+        """Return a template that is empty for a revision: the sum already contains the first result.
+
+        An absent value adds nothing to a sum. Any other value becomes unknown, and is not that of the window before.
+        """
+        if self.state_class == SUMMED:
+            return f"{self._assignment}{{{{ '' if v is none or value_json.get('revision') else {value} }}}}"
+        return f"{self._assignment}{{{{ '' if value_json.get('revision') else none if v is none else {value} }}}}"
 
     @property
     def _assignment(self) -> str:
@@ -199,8 +204,11 @@ _CLOSING = (
 """Numbers with which a record closes (METHOD-SITE 12), and the roles that they need; disabled by default."""
 
 
-def of_site(roles: frozenset[str]) -> dict[str, tuple[Entity, ...]]:
+def of_site(roles: frozenset[str], *, uncertain: bool) -> dict[str, tuple[Entity, ...]]:
     """Return the entities of a site with devices of these roles, by window: "tick" and the announced windows.
+
+    uncertain: whether the windows have uncertainties. Only that of the day's intensity is an entity: Home Assistant
+    adds the sums of quarters, and has no rule for the uncertainty of a sum.
 
     Energies are those of quarter hours. Each is published once, so their sum is complete, while the integral of a
     power would lack every outage.
@@ -231,4 +239,8 @@ def of_site(roles: frozenset[str]) -> dict[str, tuple[Entity, ...]]:
     quarter += [Entity(field, name, "g", "", SUMMED, window=True, shown=False) for field, name, _ in carbon]
     quarter += [Entity(field, name, "Wh", "energy", SUMMED, window=True, shown=False) for field, name, _ in closing]
     day = [Entity("emission_intensity", "Emission intensity of the last day", "g/kWh", "", MEASURED, window=True)]
+    if uncertain:
+        name = "Uncertainty of the emission intensity of the last day"
+        day.append(Entity("emission_intensity_uncertainty", name, "g/kWh", "", MEASURED, window=True))
+        day.append(Entity("uncertainty_basis", "Uncertainty basis", window=True, shown=False, diagnostic=True))
     return {"tick": tuple(tick), "15m": tuple(quarter), "1d": tuple(day)}
