@@ -44,7 +44,7 @@ _PARITY_WORDS: dict[str, Parity] = {"none": "N", "even": "E", "odd": "O"}
 _OPTIONS = ("baudrate", "parity", "stopbits", "bytesize")
 _FILES = ("ca", "cert", "key")
 _PORTS: dict[Scheme, int] = {"tls": 802}  # all others 502 (Modbus/TCP Security V21, section 5)
-_LOGIN = re.compile(r"(?!(rtu|ascii):///)[^?#]*@")
+_ADDRESS_WITH_LOGIN = re.compile(r"(?!(rtu|ascii):///)[^?#]*@")
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 
 
@@ -125,7 +125,7 @@ def parse(url: str, *, listen: bool = False) -> Endpoint:
     Defaults: port 502 (tls: 802); 9600 baud, no parity, 1 stop bit, 8 bits. Port 0, a free port, only with `listen`.
     ValueError: the message contains the found word, the allowed words and, if one is similar, a suggestion.
     """
-    if _LOGIN.match(url.strip()):  # the message repeats no address, which contains a password
+    if _ADDRESS_WITH_LOGIN.match(url.strip()):  # the message repeats no address, which contains a password
         raise ValueError("found a user or password (@) in the address; allowed: an address without them")
     try:
         parts = urlsplit(url.strip())

@@ -138,8 +138,7 @@ cdef class Perturbed:
         self.lasted = <bint *> calloc(channels + 1, sizeof(bint))
         if (
             self.meters == NULL or self.nodes == NULL or self.splits == NULL or self.fuels == NULL
-            or self.members == NULL or self.late_channels == NULL or self.tally == NULL or self.told == NULL
-            or self.lasted == NULL
+            or self.members == NULL or self.late_channels == NULL or self.tally == NULL or self.told == NULL or self.lasted == NULL
         ):
             raise MemoryError
         for channel, parts in meters:
@@ -210,9 +209,7 @@ cdef class Perturbed:
         """Return how long a channel can have been unknown in the running quarter of an hour, at most `hours`."""
         return min(hours, max(0.0, QUARTER_SECONDS - self.told[channel]) / SECONDS_PER_HOUR)
 
-    cdef inline void change_meter(
-        self, const MeterError *meter, double *row, double hours, bint late
-    ) noexcept nogil:
+    cdef inline void change_meter(self, const MeterError *meter, double *row, double hours, bint late) noexcept nogil:
         """Change the power of a channel and its energies, and count the latter."""
         cdef double *power = row + HEAD + meter.channel
         cdef double *energy
@@ -287,9 +284,7 @@ cdef class Perturbed:
                 result -= into[self.members[i] * step]
         return result
 
-    cdef inline void change_node(
-        self, const NodeError *node, double *row, double hours, bint late
-    ) noexcept nogil:
+    cdef inline void change_node(self, const NodeError *node, double *row, double hours, bint late) noexcept nogil:
         """Change the terminal of a hybrid."""
         cdef double *powers = row + HEAD
         cdef double *energies

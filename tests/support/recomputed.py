@@ -176,6 +176,7 @@ class Recomputed:
         inflow, total = fsum(flows[name] for name in INFLOWS), fsum(carbon.values())
         out = flows["grid_export"] + flows["battery_charge"]
         load = inflow - out
+        waits = not whole  # a balance fault does not wait for late energy
         whole = whole and load >= -MOST_NOISE * inflow
         mix = total / inflow if inflow > 0.0 else 0.0
         if whole:
@@ -198,7 +199,7 @@ class Recomputed:
         self._told(part, flows, carbon | {name: emission[name] for name in ("grid_export", "battery_charge")}, prices)
         self._loss(part, stock, flows, carbon["battery_discharge"], emission["battery_charge"])
         part.add("covered", seconds * there)
-        if not whole:
+        if waits:
             for name in FLOWS:
                 self.open.energy[name] += flows[name]
             for name in INFLOWS:

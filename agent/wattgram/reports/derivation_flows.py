@@ -52,18 +52,27 @@ class StoredRow:
 
 
 class ChannelEnergy(NamedTuple):
-    """Wh of a channel in the role's direction and against it, g of its fuel (NaN: energy x factor), and how found."""
+    """Wh of a channel in the role's direction and against it, g of its fuel (NaN: energy x factor), and how found.
+
+    complete: whether the energies are those of the whole time; late energy may belong to a part of it.
+    """
 
     channel: ChannelTerms
     positive: float
     negative: float
     carbon: float
     arithmetic: str
+    complete: bool = True
+
+    @property
+    def counted(self) -> bool:
+        """Whether there are energies, which the accounts book."""
+        return isfinite(self.positive) and isfinite(self.negative)
 
     @property
     def known(self) -> bool:
-        """Whether the energy is known."""
-        return isfinite(self.positive) and isfinite(self.negative)
+        """Whether the energy of the whole time is known."""
+        return self.complete and self.counted
 
 
 @dataclass(slots=True)
@@ -92,16 +101,17 @@ def channel_energies(row: StoredRow, before: StoredRow | None, terms: RecordTerm
 
 
 def late_energies(row: StoredRow, terms: RecordTerms) -> list[ChannelEnergy]:
-    """Return the energy of each channel of a row of late energy; NaN for a channel that is still unknown."""
+    """Return the energy of each channel of a row of late energy.
+
+    A channel that is still unknown for a part of the quarter has energies of the other part, which the accounts book.
+    """
     found = []
     for channel in terms.channels:
-        known = isfinite(row.powers[channel.name])
-        positive, negative = (
-            row.further(f"{channel.name} {word}") if known else nan for word in ("energy", "energy against")
-        )
-        if channel.role not in ("grid", "battery") and known:
+        positive, negative = (row.further(f"{channel.name} {word}") for word in ("energy", "energy against"))
+        if channel.role not in ("grid", "battery") and isfinite(positive):
             negative = 0.0
-        found.append(ChannelEnergy(channel, positive, negative, row.further(f"{channel.name} carbon"), "by counter"))
+        carbon, complete = row.further(f"{channel.name} carbon"), isfinite(row.powers[channel.name])
+        found.append(ChannelEnergy(channel, positive, negative, carbon, "by counter", complete))
     return found
 
 
@@ -128,13 +138,13 @@ def _energy(channel: ChannelTerms, row: StoredRow, before: StoredRow | None) -> 
 
 
 def flows_of(energies: Sequence[ChannelEnergy], terms: RecordTerms) -> IntervalFlows:
-    """Return the flows of the known channels; the sign of a sum decides, by busbar and pool (METHOD 4.1)."""
+    """Return the flows of the channels with energies; the sign of a sum decides, by busbar and pool (METHOD 4.1)."""
     found = IntervalFlows()
     for flow, roles in ROLES_OF.items():
         found.known[flow] = all(energy.known for energy in energies if energy.channel.role in roles)
     balance = [each for each in energies if each.channel.role not in SUB_METERS and each.channel.role != "terminal"]
-    known = [energy for energy in balance if energy.known]
-    found.share = len(known) / len(balance) if balance else 0.0
+    found.share = sum(energy.known for energy in balance) / len(balance) if balance else 0.0
+    known = [energy for energy in balance if energy.counted]
     for role, forward, backward, place in (
         ("grid", "grid_import", "grid_export", "busbar"),
         ("battery", "battery_discharge", "battery_charge", "pool"),
@@ -152,7 +162,7 @@ def flows_of(energies: Sequence[ChannelEnergy], terms: RecordTerms) -> IntervalF
         for energy in energies:
             if energy.channel.role not in ROLES_OF[flow]:
                 continue
-            produced = max(energy.positive, 0.0) if energy.known else 0.0
+            produced = max(energy.positive, 0.0) if energy.counted else 0.0
             by_fuel = isfinite(energy.carbon)
             carbon = energy.carbon if by_fuel else produced * energy.channel.factor / 1000.0
             found.energy[flow] += produced

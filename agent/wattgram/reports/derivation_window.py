@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from math import isfinite, nan
+from math import isclose, isfinite, nan
 
 from wattgram.accounts.late_price import spans_of
 from wattgram.accounts.row_layout import LEADING_COLUMNS
@@ -19,8 +19,10 @@ from wattgram.base.units import rfc3339
 from .derivation import ArithmeticLine, DerivationStep, num, total
 from .derivation_flows import (
     FLOWS,
+    ROUNDING,
     SINK_FLOWS,
     SOURCE_FLOWS,
+    SUB_METERS,
     IntervalFlows,
     StoredRow,
     channel_energies,
@@ -136,6 +138,10 @@ def window_steps(
     if found.late and found.corrections:
         yield DerivationStep("late energy", ("not recomputed, because of the corrections",))
         more = dict.fromkeys(ADDED, nan)
+    elif found.late and terms is not None and _is_of_other_rows(found, terms, fields):
+        why = "not recomputed: the stored late energy is not that of this result, such as told after it"
+        yield DerivationStep("late energy", (why,))
+        more = dict.fromkeys(ADDED, nan)
     elif found.late and terms is not None:
         steps, more = _late_steps(found, terms)
         yield from steps
@@ -185,12 +191,29 @@ def _sums(found: WindowParts) -> Mapping[str, float]:
             if f"{flow}_energy" not in fields:
                 sums[f"{flow}_energy"] += flows.energy[flow]
                 sums[f"{flow}_emission"] += flows.carbon.get(flow, 0.0)
+        if "scope2_location" not in fields and (row := found.row(part)) is not None:
+            sums["scope2_location"] += flows.energy["grid_import"] * row.further("official") / 1000.0
     return sums
 
 
 def _fits(record: Record, terms: RecordTerms) -> bool:
     names = tuple(channel.name for channel in terms.channels)
     return record.series.fields[LEADING_COLUMNS : LEADING_COLUMNS + len(names)] == names
+
+
+def _is_of_other_rows(found: WindowParts, terms: RecordTerms, fields: Mapping[str, float]) -> bool:
+    """Return whether a quarter's `estimated_energy` is not the energy of its stored rows of late energy."""
+    if not found.of_ticks or "estimated_energy" not in fields or not all(_fits(row, terms) for row in found.late):
+        return False
+    rows = [StoredRow(record, terms) for record in found.late]
+    names = [
+        f"{channel.name} {word}"
+        for channel in terms.channels
+        for word in ("energy", "energy against")
+        if channel.role not in (*SUB_METERS, "terminal")
+    ]
+    told = sum(abs(amount) for row in rows for name in names if isfinite(amount := row.further(name)))
+    return not isclose(told, fields["estimated_energy"], rel_tol=1e-6, abs_tol=1e-6)
 
 
 def _late_steps(found: WindowParts, terms: RecordTerms) -> tuple[list[DerivationStep], Mapping[str, float]]:
@@ -230,11 +253,10 @@ def _settled(
     imported = flows.energy["grid_import"] * row.intensity / 1000.0
     more["grid_import_emission"] += imported
     more["scope2_location"] += flows.energy["grid_import"] * official / 1000.0
-    simple = (
-        terms.busbars == 1
-        and flows.whole
-        and not any(flows.energy[name] for name in ("battery_discharge", "battery_charge"))
-    )
+    moved = any(flows.energy[name] for name in ("battery_discharge", "battery_charge"))
+    if moved:
+        more["battery_loss_energy"] = nan
+    simple = terms.busbars == 1 and flows.whole and not moved
     if not parts.of_ticks or not simple:
         for name in SETTLED_SUMS:
             more[name] = nan
@@ -244,8 +266,8 @@ def _settled(
     carbon = dict.fromkeys(SOURCE_FLOWS, 0.0)
     for tick in parts.parts:
         fields = fields_of(tick)
-        if "load_energy" in fields or (found := parts.open_flows(tick)) is None:
-            continue
+        if "load_energy" in fields or (found := parts.open_flows(tick)) is None or found.whole:
+            continue  # with all flows and no load: a balance fault, which late energy does not settle
         for flow in FLOWS:
             booked[flow] += found.energy[flow]
             more["unaccounted_energy"] -= found.energy[flow] if flow in SOURCE_FLOWS else -found.energy[flow]
@@ -261,6 +283,10 @@ def _settled(
     load = total("load of this time", [(flow, both[flow]) for flow in FLOWS if both[flow]], "Wh", None, SINK_FLOWS)
     mass = total("carbon of the inflows", [(flow, found) for flow, found in grams.items() if found], "g")
     inflow = sum(both[flow] for flow in SOURCE_FLOWS)
+    if load.value < -ROUNDING * inflow:
+        for name in SETTLED_SUMS:
+            more[name] = nan
+        return (load,), ("its load is not recomputed: more flows out than in, so the balance may stay unsettled",)
     mix = mass.value / inflow if inflow > 0.0 else 0.0
     emission = ArithmeticLine(
         "emission of this time", f"{num(mass.value)} g x {num(load.value)} / {num(inflow)} Wh", load.value * mix, "g"

@@ -25,7 +25,7 @@ DEVICES = (
 )
 NAMES = ("incomer", "roof", "store")
 
-OFFSET = 0.02 * 630e3  # W
+OFFSET_POWER = 0.02 * 630e3  # W
 METERS = (
     meter("incomer", "grid", accuracy=accuracy(1.0, 0.02), rated_power=630e3),
     meter("fan", "genset", accuracy=accuracy(1.0, 0.02), rated_power=630e3),
@@ -97,7 +97,7 @@ def test_late_energy_is_at_most_as_unsure_as_its_limits(
     books = books_of(site(*METERS))
     found = quarter_with_late_energy(books, ticks, told)
     moved = found["grid_import_energy"] + found["generation_energy"]
-    limits = 0.01 * (moved + 2 * OFFSET * QUARTER / HOUR) + 0.1 * sum(told)
+    limits = 0.01 * (moved + 2 * OFFSET_POWER * QUARTER / HOUR) + 0.1 * sum(told)
     assert found["load_energy"] == pytest.approx(moved)
     assert 0.0 < found["load_energy_uncertainty"] <= limits * (1.0 + 1e-6)
 
@@ -131,7 +131,7 @@ def test_a_checkpoint_within_a_quarter_keeps_the_known_time() -> None:
         [window] = windows(list(books.advance([end], rows, terms, [(end, late)])), "15m")
         found.append(window["load_energy_uncertainty"])
     assert found[0] == pytest.approx(found[1])
-    assert found[0] <= 0.01 * (20e3 * 600 / HOUR + 2e3 + OFFSET * QUARTER / HOUR) + 200.0 + 1e-6
+    assert found[0] <= 0.01 * (20e3 * 600 / HOUR + 2e3 + OFFSET_POWER * QUARTER / HOUR) + 200.0 + 1e-6
 
 
 @settings(max_examples=20, deadline=None)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import struct
 from dataclasses import replace
+from math import nan
 from pathlib import Path
 
 import pytest
 from wattgram.base.clock import NS
 from wattgram.base.errors import HistoryError
+from wattgram.base.record import Record, Series
 from wattgram.base.units import rfc3339
 from wattgram.delivery.configuration import load
 from wattgram.reports.derivation import ArithmeticLine, num, total
+from wattgram.reports.derivation_flows import StoredRow, flows_of, late_energies
+from wattgram.reports.derivation_terms import ChannelTerms, RecordTerms
 from wattgram.reports.derive import derive
 from wattgram.store.history import History
 
@@ -147,3 +152,16 @@ def test_numbers_are_for_a_calculator() -> None:
     assert (line.arithmetic, line.value, line.agrees) == ("in 3 - out 1", 2.0, True)
     assert ArithmeticLine("x", "", 1e-8, stored=0.0, scale=100.0).agrees  # a difference of large numbers
     assert not ArithmeticLine("x", "", 1e-3, stored=0.0, scale=100.0).agrees
+
+
+def test_late_energy_of_a_channel_that_is_still_unknown_is_counted_as_booked() -> None:
+    """The incomer was silent twice: its counter has told 475 Wh of the first gap, the second one is still open."""
+    names = ("grid", "pv")
+    channels = tuple(ChannelTerms(name, name, "", 0, 0, -1, 0.0) for name in names)
+    terms = RecordTerms(channels, (), "proportional", 0.0, 0.0, {}, {}, "")
+    columns = ("grid energy", "grid energy against", "pv energy", "pv energy against")
+    series = Series("late", (), ("seconds", "grid_intensity", "clean_share", *names, *columns), (), ())
+    numbers = struct.pack("9d", 180.0, 558.1, nan, nan, 0.0, 475.0, 0.0, 20.0, 0.0)
+    flows = flows_of(late_energies(StoredRow(Record(series, 0, numbers, ()), terms), terms), terms)
+    assert (flows.energy["grid_import"], flows.energy["pv"]) == (475.0, 20.0)
+    assert (flows.known["grid_import"], flows.known["pv"], flows.share) == (False, True, 0.5)

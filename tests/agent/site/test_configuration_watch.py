@@ -98,7 +98,7 @@ def test_thousands_of_changes_are_some_events_which_say_how_many_are_left_out() 
 
 
 def test_a_correction_is_named_with_its_times() -> None:
-    before = {"correction": []}
+    before: dict[str, object] = {"correction": []}
     correction = {"device": "incomer", "from": "2026-11-02T00:00:00Z", "to": "2026-11-03T00:00:00Z", "factor": 0.75}
     details = [occurrence.detail for _, occurrence in changes(before, {"correction": [correction]})]
     assert "correction.1.from absent -> 2026-11-02T00:00:00Z" in details
