@@ -43,7 +43,7 @@ def test_the_goals_are_evaluated_under_the_system_call_filter_of_the_unit_file(t
 @pytest.mark.slow(30)
 def test_every_claim_is_in_the_interface_as_described_and_on_the_page(tmp_path: Path, browser: Browser) -> None:
     # At 120 times real time a quarter of an hour is over before the first round, 10 s after the start.
-    with started(tmp_path / "demo", "demo", "--http", "127.0.0.1:0", "--speed", "120") as demo:
+    with started(tmp_path / "demo", "demo", "--http", "127.0.0.1:0", "--speed", "120", "--history", "0d") as demo:
         port = int(demo.says(r"live page: http://127\.0\.0\.1:(\d+)/").group(1))
         address = ("127.0.0.1", port)
 
