@@ -22,11 +22,15 @@ def rows(head: str) -> list[list[str]]:
     return [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
 
 
-def sample(folder: Path) -> Config:
-    """Load all samples of the page as one configuration."""
+STREAMS = "[[grid.certificates]]"
+
+
+def sample(folder: Path, *, streams: bool = False) -> Config:
+    """Load all samples of the page as one configuration, with several streams of certificates or with one."""
     toml, csv = (re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for kind in ("toml", "csv"))
     (folder / "certificates.csv").write_text(csv[0])
-    return read(SITE + "\n".join(toml), folder / "site.toml")
+    other = "[grid.certificates]" if streams else STREAMS
+    return read(SITE + "\n".join(text for text in toml if not text.startswith(other)), folder / "site.toml")
 
 
 def test_the_page_has_every_key_with_its_roles() -> None:
@@ -65,3 +69,9 @@ def test_the_samples_of_the_page_are_valid(tmp_path: Path) -> None:
     assert rate(devices["gas-engine"], 0.0, 10.0) == pytest.approx(13_544.7, abs=0.1)
     assert devices["boiler"].emission.fuel_factor == NATURAL_GAS_PER_M3
     assert config.grid.certificates is not None
+
+
+def test_the_sample_of_several_streams_is_valid(tmp_path: Path) -> None:
+    config = sample(tmp_path, streams=True)
+    assert [(stream.id, stream.self_used) for stream in config.grid.streams] == [("gec-2026", False), ("roof", True)]
+    assert config.grid.certificates is None  # none by the hour
