@@ -87,7 +87,11 @@ def terms_digests(terms: NamedTerms, config: Config) -> JsonObject:
     return {
         "configuration": sha256_of(terms.config),
         "factors": sha256_of(terms.factors),
-        "maps": {device.name: sha256_of(canonical(device.device)) for device in config.devices if device.device},
+        "maps": {
+            device.name: sha256_of(canonical(device.driver_map or device.device))
+            for device in config.devices
+            if device.device
+        },
         "tables": table_hashes("wattgram.grid"),
         "program": {"version": __version__, "sha256": _program_digest()},
     }

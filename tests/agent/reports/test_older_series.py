@@ -78,7 +78,9 @@ def test_terms_that_change_no_number_are_no_revision() -> None:
 
 def test_a_replay_of_an_older_history_publishes_nothing_again(tmp_path: Path) -> None:
     """The stored ticks and windows lose their digests, as if an older version had written them."""
-    site = WiredSite(tmp_path, device("incomer", "grid"), tick=60.0, grid=f'[spool]\npath = "{tmp_path}"\n')
+    site = WiredSite(
+        tmp_path, device("incomer", "grid"), tick=60.0, grid=f'[grid]\nzone = "CN-CQ"\n[spool]\npath = "{tmp_path}"\n'
+    )
     append = site.spool.append
 
     def without_digests(record: Record) -> None:
