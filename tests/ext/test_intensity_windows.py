@@ -63,7 +63,7 @@ def test_wrong_accounts_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="windows"):
         site("grid", windows=-1)
     with pytest.raises(ValueError, match="residual_factor"):
-        Accounts(["grid"], [0], residual_factor=nan)
+        Accounts(["grid"], [0], residual_factor=-1.0)
     with pytest.raises(ValueError, match="channel 0: group 'steel'"):
         Accounts(["load"], [0], groups=["steel"])
     with pytest.raises(ValueError, match="groups: 2"):
