@@ -106,6 +106,7 @@ class Revision:
     async def run(self) -> None:
         """Run until cancelled."""
         folder = self._site.config.spool.path
+        self._thread.submit(int)  # starts now: a thread that starts after weeks looks like growth
         try:
             while True:
                 self.pulse.within(SOURCE_CHECK_PERIOD)
