@@ -20,15 +20,15 @@ def public_key(seed: bytes) -> bytes:
 
 def sign(seed: bytes, message: bytes) -> bytes:
     """Return the signature of a message, 64 bytes."""
-    from nacl.bindings import crypto_sign, crypto_sign_seed_keypair  # noqa: PLC0415 - as above
+    from nacl.bindings import crypto_sign, crypto_sign_seed_keypair  # noqa: PLC0415 - memory that only a signing gateway needs
 
     return crypto_sign(message, crypto_sign_seed_keypair(seed)[1])[:SIGNATURE_SIZE]
 
 
 def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:
     """Return whether a signature is the one of a message by the owner of a public key."""
-    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - as above
-    from nacl.exceptions import BadSignatureError  # noqa: PLC0415 - as above
+    from nacl.bindings import crypto_sign_open  # noqa: PLC0415 - memory that only a signing gateway needs
+    from nacl.exceptions import BadSignatureError  # noqa: PLC0415 - memory that only a signing gateway needs
 
     if len(signature) != SIGNATURE_SIZE:
         return False

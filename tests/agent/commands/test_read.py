@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,8 +100,8 @@ def test_raw_words_stand_beside_their_value() -> None:
     ids=["illegal address", "gateway", "silent"],
 )
 @pytest.mark.slow(3)
-def test_read_reports_an_error_in_one_line_with_advice(behaviour: object, words: list[str]) -> None:
-    with device(behaviour) as server:  # type: ignore[arg-type]  # parametrize loses the type
+def test_read_reports_an_error_in_one_line_with_advice(behaviour: Any, words: list[str]) -> None:
+    with device(behaviour) as server:
         ended = wattgram("read", server.url, "--driver", "eastron_sdm630")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err.count("\n") == 1

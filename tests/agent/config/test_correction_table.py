@@ -42,8 +42,8 @@ def changed(**values: str | None) -> str:
     return "\n".join([*lines, *(f"{key} = {value}" for key, value in keys.items() if value)]) + "\n"
 
 
-def nanoseconds(*parts: int) -> int:
-    return int(datetime(*parts, tzinfo=UTC).timestamp()) * 10**9  # type: ignore[arg-type,misc]  # year to minute
+def nanoseconds(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> int:
+    return int(datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()) * 10**9
 
 
 def test_local_days_include_the_last_day_also_over_a_change_of_the_clock(tmp_path: Path) -> None:

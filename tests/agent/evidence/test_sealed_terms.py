@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from wattgram.config.load import Config
@@ -81,7 +82,8 @@ def test_an_address_has_neither_login_nor_query(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, shown: str
 ) -> None:
     config = load(configured(tmp_path, monkeypatch))
-    changed = replace(config, sinks={"influxdb": replace(config.sinks["influxdb"], url=url)})  # type: ignore[type-var]  # a dataclass
+    database: Any = config.sinks["influxdb"]
+    changed = replace(config, sinks={"influxdb": replace(database, url=url)})
     assert sealed(changed).settings["influxdb.url"] == shown
     assert "hidden" not in stated_terms(changed).config
 

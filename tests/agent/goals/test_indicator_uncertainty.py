@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from wattgram.goals.indicator_uncertainty import uncertainty
 from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue
-from wattgram.goals.terms.indicator import Facility, Indicator
+from wattgram.goals.terms.indicator import Indicator
 from wattgram.goals.terms.outcome import GoalOutcome
 
 from tests.agent.goals.test_evaluate import NOVEMBER, card
@@ -47,9 +48,9 @@ def stretch(found: Sequence[Day]) -> Stretch:
     return Stretch("two days", found[0].start, found[-1].end, found[-1].end, found)
 
 
-def unsure(find: object, found: Sequence[Day], value: float) -> float | None:
-    facility: Facility = None  # type: ignore[assignment]  # these indicators read the stretch alone
-    return uncertainty(Indicator(find), stretch(found), facility, value)  # type: ignore[arg-type]  # one of two above
+def unsure(find: Any, found: Sequence[Day], value: float) -> float | None:
+    facility: Any = None  # these indicators read the stretch alone
+    return uncertainty(Indicator(find), stretch(found), facility, value)
 
 
 def test_the_uncertainty_of_days_is_weighted_and_added() -> None:

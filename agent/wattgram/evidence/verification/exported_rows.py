@@ -173,7 +173,7 @@ def _plain(text: str) -> str:
 def _parquet_rows(path: Path) -> Iterator[ExportedRow]:
     try:
         from arro3.core import DataType  # noqa: PLC0415 - an optional package, which only Parquet needs
-        from arro3.io import read_parquet  # noqa: PLC0415 - as above
+        from arro3.io import read_parquet  # noqa: PLC0415 - an optional package
     except ModuleNotFoundError as error:
         raise HistoryError(f"{path}: Parquet needs the package arro3-io, which is not installed") from error
     with path.open("rb") as file:
