@@ -121,6 +121,11 @@ def test_the_entry_lines_and_their_alerts() -> None:
         assert note in finding.note
         assert [line.name for line in finding.lines if line.share >= 1.0] == above
     assert INDICATORS["A14"].target(year(2026), plant()) is None  # an entry line is no goal
+    # Far above each line at any time, but 36 of 365 days are less than a tenth of the year.
+    for over, begun in (("2026-01-02", False), ("2026-02-06", False), ("2026-02-07", True)):
+        early = year(2026, emission_day(scope1=0.0, scope2_location=100_000.0 * 37), over=over)
+        finding = found(INDICATORS["A14"].find(early, plant(goals=goals_with_process(0))))
+        assert bool(finding.lines) == begun
     elsewhere = found(
         INDICATORS["A14"].find(year(2026, emission_day(), over=FIFTH), plant(goals=goals_with_process(0), zone="DE"))
     )

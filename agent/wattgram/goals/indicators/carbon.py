@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
+from wattgram.goals.state import BEGUN, ENOUGH
 from wattgram.goals.terms.day import Stretch
 from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, LineShare, SecondaryValue
 from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
@@ -16,9 +17,6 @@ from .inventory import inventory, with_sales
 from .stored import summed
 from .target_sources import rule
 from .years import is_over, part_of_year
-
-ENOUGH = 0.9
-"""Required coverage of a full year (METHOD 4.5)."""
 
 FULL_YEARS = 3
 """Number of full years that a peak requires (goals B16)."""
@@ -91,6 +89,7 @@ def works(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """Return C_works = fuel + process + E_imp x EF + heat x EF_heat - sold power and heat, t (goals A14; GB/T 32150).
 
     Secondary values: direct emissions alone, which the national scheme counts, projections, and the zone's entry lines.
+    The finding has entry lines from a tenth of the year on: the projection from some days says nothing.
     """
     whole = with_sales(inventory(stretch, facility), stretch, facility)
     rate = quotient(1.0, stretch.elapsed_share, f"no time of {stretch.name} has elapsed")
@@ -119,7 +118,11 @@ def works(stretch: Stretch, facility: Facility) -> IndicatorValue:
         note="; ".join(
             f"projected: {100.0 * ratio:.0f} % of the {name} entry line{_alert(ratio)}" for name, ratio, _ in shares
         ),
-        lines=tuple(LineShare(f"{name} entry line of {stretch.name}", ratio) for name, ratio, _ in shares),
+        lines=tuple(
+            LineShare(f"{name} entry line of {stretch.name}", ratio)
+            for name, ratio, _ in shares
+            if stretch.elapsed_share >= BEGUN
+        ),
     )
 
 
