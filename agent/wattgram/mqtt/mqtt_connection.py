@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 
 from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
+from wattgram.base.secret import revealed
 from wattgram.base.tls import tls_context
 
 from .mqtt_session import MqttSession, SessionTerms
@@ -79,7 +80,7 @@ class Broker:
         any.
         """
         config = self._config
-        tls = await tls_context(config.ca, config.cert, config.key) if config.tls else None
+        tls = await tls_context(config.ca, config.cert, config.key, config.key_password) if config.tls else None
         last = aiomqtt.Will(*will, qos=1, retain=retained) if will else None
         connection = self._connection(self.protocol, last, largest, tls)
         try:
@@ -137,7 +138,7 @@ class Broker:
             hostname=config.host,
             port=config.port,
             username=config.username,
-            password=config.password,
+            password=revealed(config.password),
             identifier=config.client_id if will else None,
             will=will,
             max_queued_incoming_messages=QUEUE,

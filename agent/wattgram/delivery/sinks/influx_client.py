@@ -27,6 +27,7 @@ from influxdb_client.service.write_service import WriteService
 
 from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
+from wattgram.base.secret import revealed
 from wattgram.base.tls import tls_context
 
 REQUEST_TIMEOUT = 10.0
@@ -80,7 +81,7 @@ class InfluxClient:
         """Prepare the client; `post` connects. SinkError for an unreadable CA."""
         self._client = InfluxDBClientAsync(
             self._url,
-            self._token or "",
+            revealed(self._token) or "",
             self._org,
             timeout=ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_SHARE * REQUEST_TIMEOUT),
             ssl_context=await tls_context(self._ca) if urlsplit(self._url).scheme == "https" else PLAIN,

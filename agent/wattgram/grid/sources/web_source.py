@@ -13,6 +13,7 @@ from typing import Protocol
 from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
 from wattgram.base.errors import FeedError, FeedRefused
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
@@ -43,6 +44,9 @@ SETTLING = 2 * UTC_DAY
 Services adjust the values of a week by small amounts; each adjustment would publish a week of ticks again.
 """
 
+SECRET_CHECK = 60.0
+"""Time between two looks for a new secret after a refusal, s."""
+
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 """Hosts to which http:// does not reveal a token."""
 
@@ -69,7 +73,8 @@ def read_web(table: Table, directory: Path, url: str, interval: float) -> WebSet
 def read_web_with_token(table: Table, directory: Path, url: str, interval: float) -> tuple[WebSettings, str]:
     """Read the keys of a web source that needs a token; mistakes go to the table, also an address that reveals it."""
     token = table.take("token", toml_table.secret(directory), toml_table.REQUIRED)
-    if token is not None and not (token.isascii() and token.isprintable()):
+    text = revealed(token) or ""
+    if not (text.isascii() and text.isprintable()):
         table.mistake("token", "found characters that no header can carry; allowed: one line of printable ASCII")
     web = read_web(table, directory, url, interval)
     if web.url.startswith("http://") and toml_table.address({"http": 80})(web.url)[1] not in LOCAL_HOSTS:
@@ -188,8 +193,19 @@ class WebSource:
     async def run(self) -> None:
         """Poll until cancelled."""
         while True:
+            secret = self._service.secret
             pause = await self.poll()
-            await self.pulse.sleep(self._clock, pause)
+            await self._rest(pause, secret)
+
+    async def _rest(self, pause: float, secret: str) -> None:
+        """Wait a number of s. After a refusal, a new secret ends the wait."""
+        while self._refused and pause > SECRET_CHECK:
+            await self.pulse.sleep(self._clock, SECRET_CHECK)
+            pause -= SECRET_CHECK
+            if self._service.secret != secret:
+                self._refused.clear()
+                return
+        await self.pulse.sleep(self._clock, pause)
 
     async def poll(self) -> float:
         """Send the requests of one poll; return the wait in s until the next."""
