@@ -132,7 +132,7 @@ class InfluxSink:
     limit = 5000
 
     def __init__(self, config: InfluxConfig) -> None:
-        from .influx_client import InfluxClient  # noqa: PLC0415 - 50 MB that reading the settings does not need
+        from .influx_client import InfluxClient  # noqa: PLC0415 - memory that reading the settings does not need
 
         self._url = config.url
         self._lines = LineProtocol()
