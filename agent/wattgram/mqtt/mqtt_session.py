@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wattgram.base.errors import SinkError
+from wattgram.base.network_errors import cause
 
 from .packets import (
+    CLOSED,
     CONNACK,
     DISCONNECT,
     PACKET_TOO_LARGE,
@@ -29,6 +31,7 @@ from .packets import (
     REFUSAL_CODE,
     SUBACK,
     UNRELATED_REASONS,
+    WITH_WILL,
     Acknowledgement,
     LoginAnswer,
     acknowledgement,
@@ -64,9 +67,6 @@ MOST_STRAY = 1000
 
 MOST_UNSENT = 10_000
 """Most unsent acknowledgements of received messages: more of them wait only while the broker does not read."""
-
-WITH_WILL = 0x04
-"""Reason code of a DISCONNECT with which a broker of version 5 publishes the last will (3.14.2.1)."""
 
 READ_BYTES = 16_384
 """Largest number of bytes that are read and parsed before other tasks run: 8,192 of the smallest packets."""
@@ -141,6 +141,7 @@ class MqttSession:
         self.ended: asyncio.Future[None] = self._loop.create_future()  # done when the connection has ended
         self._end_reason = ""
         self._unrelated = False
+        self.end_code = 0  # reason code of a DISCONNECT of the broker
         sock.setblocking(False)
         self._loop.add_reader(sock, self._readable)
         self._loop.call_soon(self._readable)  # TLS may hold data that the socket does not signal again
@@ -291,7 +292,8 @@ class MqttSession:
                 self._blocked = True
                 self._loop.add_writer(self._sock, self._flush)
         except OSError as error:
-            self.end(f"connection lost: {error}")
+            self._readable()  # the broker's reason may be unread
+            self.end(f"connection lost: {cause(error)}")
         else:
             self._unsent = 0
             self._unblock()
@@ -317,7 +319,7 @@ class MqttSession:
             while not self._end_reason:
                 data = self._sock.recv(READ_BYTES)
                 if not data:
-                    self.end("the broker closed the connection")
+                    self.end(CLOSED)
                     return
                 self._alive = True
                 # Otherwise a broker that collects small packets delays the end of a batch by 40 ms.
@@ -330,7 +332,7 @@ class MqttSession:
         except WOULD_BLOCK:
             return
         except (OSError, ValueError) as error:
-            self.end(f"connection lost: {error}")
+            self.end(f"connection lost: {cause(error)}")
 
     def _parsed(self) -> int:
         """Process whole packets and return the size of the processed bytes; ValueError for bytes that no broker sends.
@@ -371,7 +373,7 @@ class MqttSession:
             self._take_pong()
         elif first == DISCONNECT:
             reason = acknowledgement(body)
-            self._unrelated = reason.code in UNRELATED_REASONS
+            self.end_code, self._unrelated = reason.code, reason.code in UNRELATED_REASONS
             self.end(f"the broker ended the connection{f': {reason}' if reason.code else ''}")
         elif first == CONNACK:
             self._expected = EXPECTED

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wattgram.base import toml_table
+from wattgram.base.proxies import ProxyKeys, read_proxy
 from wattgram.base.tls import check_key
 from wattgram.base.toml_table import Table
 
@@ -34,6 +35,7 @@ class MqttConfig:
     key: Path | None = None
     homeassistant: str | None = None
     key_password: str | None = field(default=None, repr=False)
+    proxy: ProxyKeys | None = None
 
 
 def client_id_of(settings: MqttConfig, site: str) -> str:
@@ -64,6 +66,7 @@ def read(
         key=table.take("key", toml_table.file(directory), None),
         homeassistant=table.take("homeassistant", _homeassistant, None),
         key_password=table.take("key_password", toml_table.secret(directory), None),
+        proxy=read_proxy(table, directory),
     )
     tables = {name: table.table(name) for name in inside}
     settings = {name: inside[name](found, directory) for name, found in tables.items() if name in table.data}

@@ -104,7 +104,9 @@ def made(config: SourceConfig, settings: EiaSettings, parts: SourceParts) -> Web
     """Make a source that polls the API."""
     web = settings.web
     service = Eia(settings.respondent, parts.factors, settings.token, web.url)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)

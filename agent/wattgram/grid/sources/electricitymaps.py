@@ -91,7 +91,9 @@ def made(config: SourceConfig, settings: ElectricityMapsSettings, parts: SourceP
     """Make a source that polls the API."""
     web = settings.web
     service = ElectricityMaps(settings.zone, parts.factors, settings.token, web.url, settings.mix)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,9 @@ def made(config: SourceConfig, settings: EntsoeSettings, parts: SourceParts) -> 
     """Make a source that polls the platform."""
     web = settings.web
     service = Entsoe(settings.area, parts.factors, settings.token, web.url)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)

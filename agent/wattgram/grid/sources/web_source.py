@@ -13,6 +13,7 @@ from typing import Protocol
 from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
 from wattgram.base.errors import FeedError, FeedRefused
+from wattgram.base.proxies import ProxyKeys, read_proxy
 from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
@@ -53,11 +54,15 @@ LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """Keys of every web source. url: base address. interval: s between two requests. ca: file of a private CA."""
+    """Keys of every web source.
+
+    url: base address. interval: s between two requests. ca: file of a private CA. proxy: None for the environment's.
+    """
 
     url: str
     interval: float
     ca: Path | None
+    proxy: ProxyKeys | None = None
 
 
 def read_web(table: Table, directory: Path, url: str, interval: float) -> WebSettings:
@@ -67,6 +72,7 @@ def read_web(table: Table, directory: Path, url: str, interval: float) -> WebSet
         interval=table.take("interval", toml_table.bounded(units.duration, 60.0, 86400.0, "1min to 1d"), interval)
         or interval,
         ca=table.take("ca", toml_table.file(directory), None),
+        proxy=read_proxy(table, directory),
     )
 
 
@@ -176,6 +182,7 @@ class WebSource:
         chance: random.Random,
         interval: float,
         ca: Path | None = None,
+        proxy: ProxyKeys | None = None,
     ) -> None:
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)
@@ -184,6 +191,7 @@ class WebSource:
         self._chance = chance
         self._interval = interval
         self._ca = ca
+        self._proxy = proxy
         self._wait = WEB_FIRST_WAIT
         self._begun = False
         self._complete: int | None = None
@@ -253,7 +261,7 @@ class WebSource:
                 continue
             self.pulse.within(2.0 * FETCH_TIMEOUT)
             try:
-                body = await get(request.url, self._service.headers, now, self._ca, self._service.secret)
+                body = await get(request.url, self._service.headers, now, self._ca, self._service.secret, self._proxy)
                 # A day of XML takes longer than the shortest interval of a device.
                 poll.answers.append(await asyncio.to_thread(self._service.values, body, request, now, before))
             except FeedRefused as error:
