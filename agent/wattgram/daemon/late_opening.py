@@ -38,7 +38,7 @@ class LateOpening:
 
     async def restore(self) -> None:
         """Restore all state; SpoolError while the disk cannot be read."""
-        carried, elsewhere = self._carried, None
+        carried, elsewhere, adopted = self._carried, None, False
         if carried is not None:
             adopted = await self._spool.adopt(carried)
             elsewhere = None if adopted else carried.state
@@ -46,10 +46,8 @@ class LateOpening:
         await self._site.restore(elsewhere)
         await self._revision.restore()
         if carried is not None:
-            state = (
-                "continues with its own state" if elsewhere is not None else "was empty and continues with the state"
-            )
-            detail = f"{self._spool.path} is another directory now and {state}; {len(carried.records)} records moved"
+            state = "an empty directory, and adopted all state" if adopted else "a directory with its own state"
+            detail = f"{self._spool.path} is now {state}; {len(carried.records)} undelivered records moved"
             rest = f", {carried.left} undelivered records stay in the earlier one" if carried.left else ""
             self._site.event("", REPLACED, detail + rest)
         self.done.set()

@@ -426,7 +426,7 @@ class Spool:
             return await loop.run_in_executor(thread or self._thread, work)
         except (sqlite3.Error, OSError) as error:
             own = isinstance(error, OSError) and error.filename == str(self.path)
-            raise SpoolError(f"{self.path}: {error.strerror if own else error}") from error
+            raise SpoolError(str(error) if own else f"{self.path}: {error}") from error
 
     def _stop_threads(self) -> None:
         self._thread.shutdown()
