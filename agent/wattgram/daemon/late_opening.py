@@ -64,6 +64,7 @@ class LateOpening:
             except SpoolError as error:
                 log.error("spool: %s", error)
                 await asyncio.sleep(RETRY)
+        self._site.check_clock()  # the events that waited come first
         log.info("spool: the stored state is read, and all accounts continue")
         self._site.event("", AVAILABLE, f"{self._spool.path} can be read; accounts, counters and times continue")
 

@@ -88,7 +88,7 @@ class UndatedReadings:
         self._bytes = 0
         self._numbers = 0
         self._taken = 0  # readings taken from the first piece
-        self._is_restored = not spool.unread  # until then, the pieces of an earlier process stay on disk
+        self._is_restored = True  # otherwise the disk cannot be read, and the pieces of an earlier process stay there
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -207,6 +207,8 @@ class UndatedReadings:
         self._put_state(INDEX, json.dumps(index).encode() if self._pieces else b"")
 
     def _put_state(self, name: str, data: bytes) -> None:
+        if self._spool.unread:
+            self._is_restored = False
         if self._is_restored:
             self._spool.put_state(name, data)
 

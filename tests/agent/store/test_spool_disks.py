@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Record
 
+from tests.support.disks import fill, remount, small_disk
 from tests.support.records import METER, NOW, numbers, reading, readings
 from tests.support.spools import delivered, noisy, opened, put, run
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Mount a tmpfs of this size; this needs the right to mount, which the container of the tests has."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def remount(folder: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
-
-
-def fill(folder: Path) -> None:
-    """Fill the disk with a file."""
-    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
-        while file.write(b"x" * 4096):
-            pass
 
 
 def test_on_a_full_disk_sinks_get_new_records_and_all_are_stored_later(tmp_path: Path) -> None:
