@@ -14,7 +14,7 @@ _HEADER = struct.Struct(">IIIIIIII")
 _FRAME = struct.Struct(">IIIIII")
 """Page, pages of the database after a commit or 0, two salts, two checksums."""
 
-_MAGIC = 0x377F0682
+_LOG_MAGIC = 0x377F0682
 """Magic of a log with little-endian checksums; one more for big-endian."""
 
 _VERSIONS = slice(18, 20)
@@ -43,7 +43,7 @@ def _committed(log: bytes) -> Iterator[tuple[int, bytes, int]]:
         return
     magic, _, size, _, *salts_and_sums = _HEADER.unpack_from(log)
     salts, expected = tuple(salts_and_sums[:2]), tuple(salts_and_sums[2:])
-    if magic & ~1 != _MAGIC or not 512 <= size <= 65536:
+    if magic & ~1 != _LOG_MAGIC or not 512 <= size <= 65536:
         return
     order = ">" if magic & 1 else "<"
     sums = _summed(log[: _HEADER.size - 8], (0, 0), order)
