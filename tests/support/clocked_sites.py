@@ -12,6 +12,7 @@ from wattgram.base.errors import SpoolError
 from wattgram.base.record import Record
 from wattgram.daemon.late_opening import LateOpening
 from wattgram.site.revision import Revision
+from wattgram.store.carried_records import CarriedRecords
 
 from tests.support.plants import Hands, Plant
 
@@ -93,8 +94,8 @@ class Life:
         assert self._plant is not None
         return self._plant
 
-    async def begin(self) -> None:
-        """Start a process."""
+    async def begin(self, carried: CarriedRecords | None = None) -> None:
+        """Start a process, or continue in another directory with what was carried there."""
         plant = Plant(
             self._folder,
             self._roles,
@@ -113,7 +114,7 @@ class Life:
 
         plant.spool.append = noted  # type: ignore[method-assign]  # listens
         await plant.spool.open()
-        self.opening = LateOpening(plant.site, Revision(plant.site, plant.spool, self.clock), plant.spool, None)
+        self.opening = LateOpening(plant.site, Revision(plant.site, plant.spool, self.clock), plant.spool, carried)
         self._later = None
         if plant.spool.unread:
             self._later = asyncio.create_task(self.opening.run())
@@ -161,6 +162,16 @@ class Life:
         await spool._run(spool._store.close)
         spool._stop_threads()
         await self._stop()
+
+    async def move(self) -> None:
+        """Continue in the directory that was mounted over the present one."""
+        spool = self.plant.spool
+        await self._stop()
+        self.told += self._appended
+        self._appended.clear()
+        await spool.close()
+        assert spool.carried is not None
+        await self.begin(spool.carried)
 
     async def _stop(self) -> None:
         assert self._running is not None

@@ -70,6 +70,7 @@ class Spool:
         self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._served = 0
         self._era = 0
+        self._began_empty = False
         self._reported = (0, 0)
         self._undelivered: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._unserved = 0  # records that the next sync releases to sinks
@@ -174,7 +175,9 @@ class Spool:
                 await self._run(self._store.stay)
                 with contextlib.suppress(SpoolError):
                     await self.sync()
-                work = partial(carried, self._store, self._delivered(), self.head, list(self._pending))
+                # Without sinks, the history is what counts: it began in this directory.
+                after = 0 if self._began_empty and not self.sinks else self._delivered()
+                work = partial(carried, self._store, after, self.head, list(self._pending))
                 found = await self._run(work)
                 self.carried = found._replace(state={**found.state, **self._state})
             else:
@@ -331,6 +334,7 @@ class Spool:
         self.positions = {sink: max(store.positions.get(sink, 0), store.oldest - 1) for sink in self.sinks}
         self._new_positions.clear()
         self._era += 1
+        self._began_empty = store.is_empty
         self.last = self.head + len(self._pending)
         self._unserved = sum(not record.series.internal for record in self._pending)
         await self._recount()

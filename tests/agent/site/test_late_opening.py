@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.clock import NS
+from wattgram.store.history import History
 
 from tests.support.clocked_sites import Life, seconds
-from tests.support.disks import failing_to_read, fill, remount, small_disk
+from tests.support.disks import failing_to_read, fill, mounted_over, remount, small_disk
 
 pytestmark = pytest.mark.slow(2)
 
@@ -168,3 +169,47 @@ def test_a_kill_while_the_disk_cannot_be_read_loses_only_what_waited(tmp_path: P
     (quarter,) = life.of("emission", "15m")
     # The energy of the two minutes is in the meter's counter: 12:00 to 12:15 with 36 kW.
     assert float(quarter["load_energy"]) == pytest.approx(9000.0, rel=0.05)
+
+
+def test_a_disk_mounted_late_continues_its_accounts_and_repeats_nothing(tmp_path: Path) -> None:
+    """12:00 to 12:10 on the disk, 12:10 to 12:20 in the empty directory below, then to 12:31 on the disk again."""
+    folder, disk = tmp_path / "spool", tmp_path / "disk"
+    folder.mkdir()
+    disk.mkdir()
+
+    async def work() -> Life:
+        life = Life(folder, START, tick=TICK)
+        with mounted_over(disk, folder):
+            await life.begin()
+            await life.go(600.0)
+            await life.end()
+        await life.begin()
+        await life.go(600.0)
+        with mounted_over(disk, folder):
+            life.refuses = True
+            await life.go(TICK)
+            assert life.plant.spool.replaced.is_set()
+            await life.move()
+            life.refuses = False
+            await life.go(660.0)
+            await life.end()
+            with History(folder, "works").delivered(["device"], lambda series: True) as stored:
+                times.extend((record.time - START) / NS for record in stored.records(0, 2**62))
+        return life
+
+    times: list[float] = []
+    life = asyncio.run(work())
+    assert times == pytest.approx([TICK * number for number in range(1, 188)], abs=0.01), "all are on the disk"
+    contents = defaultdict(set)
+    for record in life.told:
+        if record.series.kind != "emission" or not record["revision"]:
+            contents[record.series.kind, record.series.tags, record.time].add((record.values, record.texts))
+    assert [key for key, found in contents.items() if len(found) > 1] == []
+    (moved,) = [event for event in life.of("event") if event["event"] == "spool replaced"]
+    assert "a directory with its own state" in str(moved["detail"])
+    # The run in the empty directory has published the quarter at 12:15, of five minutes; it is not published again.
+    assert "window not told" in life.events()
+    first, second = {record.time: record for record in life.of("emission", "15m")}.values()
+    assert float(first["coverage"]) == pytest.approx(1 / 3, abs=0.02)
+    # The counter of the meter tells the energy from 12:10 to 12:20: with it, 12:15 to 12:30 has 36 kW.
+    assert float(second["load_energy"]) == pytest.approx(9000.0, rel=0.05)
