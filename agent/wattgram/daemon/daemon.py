@@ -20,6 +20,7 @@ from wattgram.base.clock import Clock
 from wattgram.base.errors import SpoolError
 from wattgram.base.notify import Supervisor
 from wattgram.base.watchdog import Pulse, Watchdog, WatchedPart
+from wattgram.config.http_table import weak_token
 from wattgram.config.load import Config
 from wattgram.config.role_check import UNSUITABLE
 from wattgram.config.zone_check import ZONE_MISSING
@@ -167,6 +168,8 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
     async with contextlib.AsyncExitStack() as stack:
         address = ""
         if config.http.listen:
+            if warning := weak_token(config.http):
+                log.warning("%s", warning)
             server = Server(config.http.listen, config.http.token, parts.health, origin=config.http.cors)
             address = (await stack.enter_async_context(server.serve())).url
         if page_at is not None:
