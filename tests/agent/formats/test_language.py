@@ -28,6 +28,7 @@ STATED = {
     "MissingValue": (0, 1),
     "NoTarget": (0, 1),
     "Target": (1,),
+    "IndicatorVariant": (0, 1),
     "Input": (0, 3),
     "SecondaryValue": (0,),
     "quotient": (2, 3),
