@@ -56,13 +56,13 @@ class Site:
         self.timekeeper = Timekeeper(clock, clock_status or AlwaysSynchronised())
         self.events = SiteEvents(config.site.name, clock, self.timekeeper)
         books = Books(config, self.grid)
-        layout, nominal_voltage = books.layout, config.goals.nominal_voltage
+        layout, goals = books.layout, config.goals
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self.instants = Instants(config, layout, self.sources, self.grid)
         self._presence = DevicePresence(self.sources, self.instants.is_asleep)
         self._flows = FlowStages(config.site.tick, layout, self.instants, clock, RowCorrections(config, layout))
         self._accounts = AccountStages(books)
-        self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
+        self._days = DayBook(config.site.name, config.site.timezone, layout, goals.nominal_voltage, goals.arrays)
         self._results = ResultStages(self._accounts, self._days)
         self.publication = Publication(spool, self.events, self.timekeeper)
         self._state = StoredState(
