@@ -134,6 +134,7 @@ def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> Go
             device.role,
             devices_table.counted_unit(device) if device.role in devices_table.AMOUNTS else "",
             frozenset(device.quantities or device.device.quantities) if device.device else None,
+            device.device is not None and device.device.terminal is not None,
         )
         for device in devices
         if device.name
