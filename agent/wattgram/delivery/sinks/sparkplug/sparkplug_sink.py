@@ -108,10 +108,10 @@ class SparkplugSink:
 
     async def open(self) -> None:
         """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
-        await self.identity.turn()
         self._number = await asyncio.to_thread(self._numbers.following)
         will = self._edge.topic("NDEATH"), self._edge.death(self._now(), self._number)
-        client = self._client = await self._broker.connect(will=will, retained=False)
+        async with self.identity.attempt():
+            client = self._client = await self._broker.connect(will=will, retained=False)
         self._online.clear()
         self._state_time = float("-inf")
         try:
