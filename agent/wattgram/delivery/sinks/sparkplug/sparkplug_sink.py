@@ -73,6 +73,15 @@ def made(settings: SparkplugConfig, config: Config, clock: Clock) -> SparkplugSi
     return SparkplugSink(config, config.mqtt, settings, clock)
 
 
+def last_death(config: Config, names: SparkplugConfig, clock: Clock) -> tuple[str, bytes] | None:
+    """Return topic and payload of the death of the last session, None for a node without a session."""
+    number = SessionNumbers(config.spool.path / SESSION_FILE).last()
+    if number is None:
+        return None
+    edge = EdgeNode(config, names.group, names.node)
+    return edge.topic("NDEATH"), edge.death(clock.time() // MS, number)
+
+
 class SparkplugSink:
     """Publishes to the Sparkplug hosts of a broker. The only supported command is the one for a rebirth."""
 
