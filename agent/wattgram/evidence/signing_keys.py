@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from wattgram.store.disk import sync_folder
+from wattgram.store.regular_files import read_regular
 
 from . import ed25519
 from .signed_note import SignerKey
@@ -56,7 +57,7 @@ def write_key(path: Path, key: SignerKey) -> None:
 def read_key(path: Path) -> SignerKey | None:
     """Return the key of a file, None if there is no file. ValueError: no key; OSError: the file cannot be read."""
     try:
-        text = path.read_text(encoding="ascii").strip()
+        text = read_regular(path).decode("ascii").strip()
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
