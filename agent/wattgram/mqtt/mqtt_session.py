@@ -23,6 +23,9 @@ from .packets import (
     CLOSED,
     CONNACK,
     DISCONNECT,
+    MOST_DISCARDED,
+    MOST_STRAY,
+    MOST_UNSENT,
     PACKET_TOO_LARGE,
     PINGREQ,
     PINGRESP,
@@ -58,15 +61,6 @@ LONGEST_PACKET = 4096
 
 LONGEST_MESSAGE = 1_048_576
 """Largest message from a broker with a subscription, bytes; the rest of a larger message is discarded."""
-
-MOST_DISCARDED = 16_777_216
-"""Largest message whose rest is discarded, bytes; a larger one ends the connection."""
-
-MOST_STRAY = 1000
-"""Most answers on a connection that nobody asked for: a few come from careless brokers, a flood costs time."""
-
-MOST_UNSENT = 10_000
-"""Most unsent acknowledgements of received messages: more of them wait only while the broker does not read."""
 
 READ_BYTES = 16_384
 """Largest number of bytes that are read and parsed before other tasks run: 8,192 of the smallest packets."""
@@ -428,6 +422,12 @@ class MqttSession:
     def end_reason(self) -> str:
         """Why the connection has ended, "" while it is open."""
         return self._end_reason
+
+    @property
+    def was_closed(self) -> bool:
+        """Whether the broker closed the connection without a reason, while it owed no acknowledgement."""
+        closed = self._end_reason.startswith((CLOSED, "connection lost"))
+        return closed and not self.end_code and not self._unacknowledged
 
     def end(self, reason: str) -> None:
         """Stop to use the socket; its owner closes it."""

@@ -19,6 +19,9 @@ REFUSAL_CODE = 0x80
 
 PACKET_TOO_LARGE = 0x95
 
+TAKEN_OVER = 0x8E
+"""Reason code of a DISCONNECT after another client has logged in with the client id."""
+
 REASON_STRING, USER_PROPERTY = 0x1F, 0x26
 SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_QOS, MAXIMUM_PACKET_SIZE = 0x13, 0x21, 0x24, 0x27
 
@@ -30,6 +33,15 @@ STRING_PROPERTIES = frozenset({0x12, 0x15, 0x16, 0x1A, 0x1C, REASON_STRING, USER
 
 WITH_WILL = 0x04
 """Reason code of a DISCONNECT with which a broker of version 5 publishes the last will (3.14.2.1)."""
+
+MOST_DISCARDED = 16_777_216
+"""Largest message whose rest is discarded, bytes; a larger one ends the connection."""
+
+MOST_STRAY = 1000
+"""Most answers on a connection that nobody asked for: a few come from careless brokers, a flood costs time."""
+
+MOST_UNSENT = 10_000
+"""Most unsent acknowledgements of received messages: more of them wait only while the broker does not read."""
 
 CLOSED = "the broker closed the connection"
 """The reason of an end without a DISCONNECT."""
