@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from .access import Access, is_loopback
 from .answer import HttpResponse, refusal
-from .client_limits import HEAD_SIZE, ClientLimits
+from .client_limits import HEAD_SIZE, PIPELINED_PAUSE, ClientLimits
 from .daemon_view import DaemonView
 from .exchange import Exchange, HttpRequest, Malformed
 from .routes import STREAM, Routes, split
@@ -112,6 +112,8 @@ class Server:
             if not reusable:
                 await client.linger()
                 break
+            if client.pipelined:
+                await asyncio.sleep(PIPELINED_PAUSE)
 
     async def _answer(self, request: HttpRequest) -> HttpResponse | None:
         """Return the response to a request; None for the stream."""
