@@ -17,7 +17,7 @@ from urllib.parse import SplitResult
 import h11
 
 from .errors import WattgramError
-from .network_errors import cause
+from .network_errors import ALERT, TLS_THERE, cause, handshake_cause
 from .tcp_connection import Proxy, open_socket
 
 RESPONSE_HEAD = 16_000
@@ -172,7 +172,7 @@ class HttpClient:
         except h11.RemoteProtocolError as error:
             if not wire.heard:
                 raise HttpFailure("closed without an answer") from error
-            raise NoHttp(str(error)) from error
+            raise NoHttp(f"{TLS_THERE} (https://)" if _is_alert(error) else str(error)) from error
         response = await self._body(wire, head, deadline)
         done = peer.our_state is h11.DONE and peer.their_state is h11.DONE
         if done and wire.idle and not response.fault and not peer.trailing_data[0]:
@@ -201,7 +201,7 @@ class HttpClient:
         except TimeoutError as error:
             raise NoConnectionInTime(f"not connected within {self._limits.connect:g} s", connected=False) from error
         except OSError as error:
-            raise HttpFailure(cause(error), connected=False) from error
+            raise HttpFailure((handshake_cause if self._tls else cause)(error), connected=False) from error
         self._peer = h11.Connection(h11.CLIENT, max_incomplete_event_size=RESPONSE_HEAD)
         return wire
 
@@ -252,6 +252,11 @@ class HttpClient:
 
 
 _END = h11.EndOfMessage()
+
+
+def _is_alert(error: h11.RemoteProtocolError) -> bool:
+    """Return whether the bytes that h11 quotes are those of a TLS alert."""
+    return repr(ALERT)[2:-1] in str(error)
 
 
 class _Wire(asyncio.Protocol):

@@ -11,13 +11,14 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
 from wattgram.base.errors import SinkError
-from wattgram.base.network_errors import cause
+from wattgram.base.network_errors import ALERT, TLS_THERE, cause, handshake_cause
+from wattgram.base.secret import revealed
 from wattgram.base.tcp_connection import Proxy, open_socket
 from wattgram.base.tls import tls_context
 
 from .mqtt_session import MqttSession
 from .mqtt_settings import MqttConfig
-from .packets import LoginAnswer, connect
+from .packets import CLOSED, LoginAnswer, connect
 from .session_limits import LONGEST_MESSAGE, SessionTerms
 
 log = logging.getLogger(__name__)
@@ -89,7 +90,7 @@ class Broker:
                 (config.client_id or "") if will else "",
                 KEEPALIVE,
                 version5=protocol == V5,
-                login=(config.username, config.password),
+                login=(config.username, revealed(config.password)),
                 will=will,
                 retained=retained,
                 largest=largest and largest + MESSAGE_HEAD,
@@ -140,13 +141,20 @@ class Broker:
     async def _socket(self) -> socket.socket:
         """Return a connected socket, with TLS if configured. SinkError when the broker cannot be reached in time."""
         config = self._config
-        tls = await tls_context(config.ca, config.cert, config.key) if config.tls else None
+        tls = await tls_context(config.ca, config.cert, config.key, config.key_password) if config.tls else None
         try:
             async with asyncio.timeout(self._timeout):
-                sock = await open_socket(config.host, config.port, self._proxy)
+                proxy = self._proxy or (config.proxy.proxy() if config.proxy else None)
+                sock = await open_socket(config.host, config.port, proxy)
                 return sock if tls is None else await _secured(sock, tls, config.host)
+        except _HandshakeFailed as error:
+            raise SinkError(str(error)) from error
         except OSError as error:  # also TimeoutError
             raise SinkError(cause(error)) from error
+
+
+class _HandshakeFailed(Exception):
+    """TLS was not agreed; the message is the reason in words."""
 
 
 class MqttConnection:
@@ -227,7 +235,8 @@ async def _logged_in(
         answer = await session.login(request, limit)
     except SinkError as error:
         connection.abandon()
-        raise LoginFailed(str(error)) from error
+        encrypted = isinstance(sock, ssl.SSLSocket)
+        raise LoginFailed(str(error) if encrypted else _described(str(error))) from error
     except BaseException:
         connection.abandon()
         raise
@@ -239,8 +248,15 @@ async def _logged_in(
     return connection
 
 
+def _described(reason: str) -> str:
+    """Return why a broker did not answer a login without TLS."""
+    if f"type 0x{ALERT[0]:02x}" in reason:
+        return f"{TLS_THERE} (mqtts://)"
+    return f"{reason}; does the port need TLS (mqtts://)?" if reason == CLOSED else reason
+
+
 async def _secured(sock: socket.socket, tls: ssl.SSLContext, host: str) -> ssl.SSLSocket:
-    """Return a socket after the TLS handshake. OSError for a failure."""
+    """Return a socket after the TLS handshake. _HandshakeFailed for a failure."""
     loop = asyncio.get_running_loop()
     try:
         secured = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
@@ -257,6 +273,12 @@ async def _secured(sock: socket.socket, tls: ssl.SSLContext, host: str) -> ssl.S
                 await _ready(secured, loop.add_writer, loop.remove_writer)
             else:
                 return secured
+    except TimeoutError:
+        secured.close()
+        raise
+    except OSError as error:
+        secured.close()
+        raise _HandshakeFailed(handshake_cause(error)) from error
     except BaseException:
         secured.close()
         raise

@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from wattgram.base.errors import SinkError
+from wattgram.base.network_errors import cause
 
 from .packets import (
+    CLOSED,
     CONNACK,
     DISCONNECT,
     EXPECTED,
@@ -112,6 +114,7 @@ class MqttSession:
         self.ended: asyncio.Future[None] = self._loop.create_future()  # done when the connection has ended
         self._end_reason = ""
         self._unrelated = False
+        self.end_code = 0  # reason code of a DISCONNECT of the broker
         sock.setblocking(False)
         self._loop.add_reader(sock, self._readable)
         self._loop.call_soon(self._readable)  # TLS may hold data that the socket does not signal again
@@ -262,20 +265,11 @@ class MqttSession:
                 self._blocked = True
                 self._loop.add_writer(self._sock, self._flush)
         except OSError as error:
-            self.end(f"connection lost: {self._reason(error)}")
+            self._readable()  # the broker's reason may be unread
+            self.end(f"connection lost: {cause(error)}")
         else:
             self._unsent = 0
             self._unblock()
-
-    def _reason(self, error: OSError) -> OSError:
-        """Return the reason of a failed write; a TLS alert that the broker sent says more."""
-        try:
-            self._sock.recv(READ_BYTES)
-        except WOULD_BLOCK:
-            return error
-        except OSError as better:
-            return better
-        return error
 
     def _unblock(self) -> None:
         if self._blocked:
@@ -299,7 +293,7 @@ class MqttSession:
                 begin = self._loop.time()
                 data = self._sock.recv(READ_BYTES)
                 if not data:
-                    self.end("the broker closed the connection")
+                    self.end(CLOSED)
                     return
                 self._alive = True
                 # Otherwise a broker that collects small packets delays the end of a batch by 40 ms.
@@ -317,7 +311,7 @@ class MqttSession:
         except WOULD_BLOCK:
             return
         except (OSError, ValueError) as error:
-            self.end(f"connection lost: {error}")
+            self.end(f"connection lost: {cause(error)}")
 
     def _read_on(self) -> None:
         """Read again after a pause."""
@@ -365,7 +359,7 @@ class MqttSession:
             self._take_pong()
         elif first == DISCONNECT:
             reason = acknowledgement(body)
-            self._unrelated = reason.code in UNRELATED_REASONS
+            self.end_code, self._unrelated = reason.code, reason.code in UNRELATED_REASONS
             self.end(f"the broker ended the connection{f': {reason}' if reason.code else ''}")
         elif first == CONNACK:
             self._expected = EXPECTED

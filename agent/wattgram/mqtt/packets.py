@@ -40,6 +40,9 @@ FIXED_PROPERTIES = {0x11: 4, 0x13: 2, 0x21: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 
 STRING_PROPERTIES = frozenset({0x12, 0x15, 0x16, 0x1A, 0x1C, REASON_STRING, USER_PROPERTY})
 """Properties with a length of two bytes before their value; a user property has two values."""
 
+CLOSED = "the broker closed the connection"
+"""The reason of an end without a DISCONNECT."""
+
 REASONS = {
     0x80: "unspecified error",
     0x81: "malformed packet",

@@ -23,7 +23,9 @@ from wattgram.base.http_client import (
     ServerResponse,
     UnsendableRequest,
 )
-from wattgram.base.tcp_connection import Proxy
+from wattgram.base.network_errors import TLS_THERE
+from wattgram.base.proxies import ProxyKeys, proxy_of
+from wattgram.base.secret import revealed
 from wattgram.base.tls import tls_context
 
 REQUEST_TIMEOUT = 10.0
@@ -50,6 +52,9 @@ STATUS_HINTS = {
     504: "does the database behind the proxy run?",
 }
 
+_HTTPS_EXPECTED = re.compile(r"HTTP request .*to (an )?HTTPS (server|port)")
+"""Answer of Go's server and of nginx to a request without TLS on a port with TLS."""
+
 _DROPPED = re.compile(r"dropped=(\d+)")
 """End of InfluxDB's message after a partial write."""
 
@@ -69,23 +74,26 @@ class InfluxClient:
     """Sends requests to a database."""
 
     def __init__(
-        self, url: str, org: str, bucket: str, token: str | None, ca: Path | None, proxy: Proxy | None = None
+        self, url: str, org: str, bucket: str, token: str | None, ca: Path | None, proxy: ProxyKeys | None = None
     ) -> None:
         self._url, self._ca, self._proxy = url, ca, proxy
         self._target = (
             f"{urlsplit(url).path}/api/v2/write?{urlencode({'org': org, 'bucket': bucket, 'precision': 'ns'})}"
         )
         self._headers = {"Accept": "application/json", "Content-Type": "text/plain; charset=utf-8"}
-        if token:
-            self._headers["Authorization"] = f"Token {token}"
+        self._token = token
         self._client: HttpClient | None = None
 
     async def open(self) -> None:
         """Prepare the client; `post` connects. SinkError for an unreadable CA."""
         address = urlsplit(self._url)
         tls = await tls_context(self._ca) if address.scheme == "https" else None
+        try:
+            proxy = proxy_of(address, self._proxy)
+        except ValueError as error:
+            raise SinkError(str(error), unavailable=True) from error
         limits = RequestLimits(CONNECT_SHARE * REQUEST_TIMEOUT, REQUEST_TIMEOUT, DATABASE_RESPONSE)
-        self._client = HttpClient(address, limits, tls, self._proxy)
+        self._client = HttpClient(address, limits, tls, proxy)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -100,6 +108,8 @@ class InfluxClient:
         """
         assert self._client is not None  # `open` comes first
         headers = self._headers | ({"Content-Encoding": "gzip"} if gzip else {})
+        if token := revealed(self._token):
+            headers["Authorization"] = f"Token {token}"
         try:
             response = await self._client.request("POST", self._target, headers, body)
         except NoResponseInTime as error:
@@ -117,6 +127,8 @@ def verdict(url: str, response: ServerResponse) -> ContentRefusal | None:
     if 200 <= status < 300:
         raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", unavailable=True)
     reason = f"{url}: {_described(response)}"
+    if status == 400 and _HTTPS_EXPECTED.search(_body(response)):
+        raise SinkError(f"{reason}, {TLS_THERE} (https://)", unavailable=True)
     if status in CONTENT_STATUS:
         return ContentRefusal(reason, status, _dropped(response))
     raise SinkError(reason, retry_after=_retry_after(response), unavailable=status != SUSPICIOUS)

@@ -19,6 +19,7 @@ from wattgram.base.http_client import (
     ServerResponse,
     UnsendableRequest,
 )
+from wattgram.base.proxies import ProxyKeys, proxy_of
 from wattgram.base.tcp_connection import Proxy
 from wattgram.base.tls import tls_context
 from wattgram.base.untrusted import quoted
@@ -44,13 +45,13 @@ async def get(
     now: int,
     ca: Path | None = None,
     secret: str = "",
-    proxy: Proxy | None = None,
+    proxy: ProxyKeys | None = None,
 ) -> bytes:
     """Return the decompressed body of a response 200. `now`: start of a Retry-After date, UTC ns.
 
     `headers` contain secrets and go to the origin of `url` only. `secret`: part of the address or of a header that
-    services repeat; body and messages have `***` in its place. FeedError for a failure to retry, FeedRefused for
-    a failure that needs another configuration.
+    services repeat; body and messages have `***` in its place. `proxy`: None for the environment's. FeedError for a
+    failure to retry, FeedRefused for a failure that needs another configuration.
     """
     origin, at = urlsplit(url), urlsplit(url)
     try:
@@ -72,15 +73,22 @@ async def get(
 
 
 async def _response(
-    at: SplitResult, headers: Mapping[str, str], ca: Path | None, proxy: Proxy | None
+    at: SplitResult, headers: Mapping[str, str], ca: Path | None, keys: ProxyKeys | None
 ) -> ServerResponse:
     tls = await tls_context(ca) if at.scheme == "https" else None
-    client = HttpClient(at, RequestLimits(FETCH_TIMEOUT, FETCH_TIMEOUT, RESPONSE_BYTES), tls, proxy)
+    client = HttpClient(at, RequestLimits(FETCH_TIMEOUT, FETCH_TIMEOUT, RESPONSE_BYTES), tls, _proxy(at, keys))
     target = f"{at.path or '/'}{'?' + at.query if at.query else ''}"
     try:
         return await client.request("GET", target, {"Accept": "application/json", **headers}, last=True)
     finally:
         client.close()
+
+
+def _proxy(at: SplitResult, keys: ProxyKeys | None) -> Proxy | None:
+    try:
+        return proxy_of(at, keys)
+    except ValueError as error:
+        raise FeedRefused(f"{_place(at)}: {error}") from error
 
 
 def _body(response: ServerResponse, at: SplitResult, now: int, secret: str) -> bytes:
