@@ -16,9 +16,10 @@ from wattgram.base.secret import revealed
 from wattgram.base.tcp_connection import Proxy, open_socket
 from wattgram.base.tls import tls_context
 
-from .mqtt_session import LONGEST_MESSAGE, MqttSession, SessionTerms
+from .mqtt_session import MqttSession
 from .mqtt_settings import MqttConfig
 from .packets import CLOSED, LoginAnswer, connect
+from .session_limits import LONGEST_MESSAGE, SessionTerms
 
 log = logging.getLogger(__name__)
 
