@@ -66,6 +66,7 @@ class _Site:
 
     def card(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> GoalOutcome:
         """Return the outcome of one claim."""
+        claim = claim.in_zone(self._config.grid.zone)
         span = self._calendar.span(claim, asked, as_of)
         stretch = self._calendar.stretch(span, as_of)
         card = GoalOutcome(
