@@ -13,6 +13,7 @@ from tests.agent.goals.test_carbon import FIFTH, emission_day, goals_with_proces
 from tests.agent.goals.test_steel import BURNER, ENERGY, arc_furnace, furnace_day
 from tests.support.goal_days import entry, found, lacking, plant, year
 from tests.support.goal_factory import FIRST, day, month, site
+from tests.support.goal_factory import found as measured
 
 CHINESE = re.compile(
     r"13,?000|26,?000|34\.2|35\.2|62\.36|40\.36|70\.76|CNY|GB[ /]|NDRC|MIIT|Chongqing|plan\b|2060|278|40/40|district|"
@@ -37,8 +38,8 @@ def test_in_china_the_default_targets_stay(zone: str) -> None:
 
 def test_a_product_has_no_class_abroad() -> None:
     furnace = month([day(FIRST, furnace_day(39_000.0))])
-    assert "class 1 of GB 21256" in found(ENERGY.find(furnace, site(arc_furnace(), [BURNER]))).note
-    abroad = found(ENERGY.find(furnace, replace(site(arc_furnace(), [BURNER]), grid_zone="DE")))
+    assert "class 1 of GB 21256" in measured(ENERGY.find(furnace, site(arc_furnace(), [BURNER]))).note
+    abroad = measured(ENERGY.find(furnace, replace(site(arc_furnace(), [BURNER]), grid_zone="DE")))
     assert (abroad.note, [extra.name for extra in abroad.extras]) == ("", [])
     assert {goal for goal, indicator in INDICATORS.items() if indicator.elsewhere} == {
         "A14", "A22", "A25", "B08", "B14", "B15",
