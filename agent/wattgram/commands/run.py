@@ -37,9 +37,15 @@ def run(options: argparse.Namespace) -> int:
         begin()
         stop = daemon.stop_on_signals()
         with contextlib.closing(Supervisor.from_environment(os.environ, os.getpid())) as supervisor:
-            async with daemon.assembled(config, Clock(), time.time_ns(), supervisor, KernelClock()) as parts:
-                prepare()
-                await daemon.run(parts, stop)
+            clock, carried = Clock(), None
+            while not stop.is_set():
+                begun = daemon.assembled(config, clock, time.time_ns(), supervisor, KernelClock(), carried)
+                async with begun as parts:
+                    if carried is None:
+                        prepare()
+                    await daemon.run(parts, stop)
+                if (carried := parts.spool.carried) is None:
+                    break  # a directory that is replaced, by a disk that was mounted late, begins another turn
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(work())

@@ -92,7 +92,7 @@ class SimulatedPast:
         books = Books(config, ladder(grid, site.timezone))
         self._rows = FactoryRows(config, books.layout, self.factory, PAST_STEP)
         self._accounts = AccountStages(books)
-        self._days = DayBook(site.name, site.timezone, books.layout, config.goals.nominal_voltage)
+        self._days = DayBook(site.name, site.timezone, books.layout, config.goals.nominal_voltage, config.goals.arrays)
         self._windows = PublishedWindows()
         self._read = [replace(device, interval=PAST_STEP) for device in config.devices if device.role in DAY_ROLES]
         self._kept_from = period.end - int(config.spool.keep * NS)

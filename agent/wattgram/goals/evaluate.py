@@ -77,6 +77,10 @@ class _Site:
         indicator, facility = INDICATORS[claim.id], self._facility(stretch.as_of)
         if indicator.elsewhere and not facility.in_china:
             return replace(card, why=indicator.elsewhere.format(zone=facility.grid_zone))
+        if indicator.variant is not None:
+            variant = indicator.variant(facility)
+            claim = replace(claim, indicator=variant.indicator, formula=variant.formula)
+            card = replace(card, claim=claim)
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
             return self._without_value(card, finding)

@@ -20,7 +20,9 @@ def target(
     The target of a total applies to the claim's own period. A shorter stretch has a share of it, by time.
     """
     goals = facility.goals
-    wanted: Target | NoTarget | None
+    wanted: Target | NoTarget | None = indicator.unjudged(facility)
+    if wanted is not None:
+        return wanted
     if claim.id in goals.targets:
         wanted = Target(goals.targets[claim.id], "set by the site", own=True)
     elif claim.id in goals.milestones:

@@ -15,5 +15,6 @@ class ClientLimits:
     request: float = 10.0  # for a whole request; also closes an idle connection
     response: float = 10.0  # for a client to accept a response, or one event of a stream
     connections: int = 64
+    connections_per_address: int = 32
     streams: int = 16  # among the connections
     heartbeat: float = 15.0  # without an event, before a stream sends a comment

@@ -1,4 +1,4 @@
-"""Requests and responses of one connection, on the wire. The only module that uses h11."""
+"""Requests and responses of one client of the page, on the wire, by h11."""
 
 from __future__ import annotations
 

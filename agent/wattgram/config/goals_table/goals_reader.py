@@ -8,7 +8,7 @@ from pathlib import Path
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table, nearest
 
-from . import baseline_model, dates, manual_entries, products
+from . import baseline_model, dates, manual_entries, products, pv_arrays
 from .claims import claims
 from .goals_settings import INDUSTRIES, VOLUNTARY_PATHS, Baseline, GoalsConfig, Milestone
 from .meters import GoalMeter
@@ -49,6 +49,7 @@ def read(table: Table, devices: Mapping[str, GoalMeter], directory: Path) -> Goa
         entries=manual_entries.read(table, directory, made, devices),
         products=made,
         buildings=products.buildings(table.tables("building"), devices),
+        arrays=pv_arrays.read(table.tables("array"), devices),
         model=baseline_model.read(modelled, made, devices, directory) if "model" in table.data else None,
     )
     table.done()

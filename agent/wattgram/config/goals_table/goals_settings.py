@@ -101,6 +101,20 @@ class BuildingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ArraySettings:
+    """A PV inverter whose modules lie in one plane, and the sensor in this plane (A11, B13).
+
+    pv: device of role pv. peak_power: of the modules at standard test conditions, W. irradiance: device of role
+    weather. sensor: its quantity, W/m2 in the plane of the modules.
+    """
+
+    pv: str
+    peak_power: float
+    irradiance: str
+    sensor: str = "irradiance_plane"
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineSettings:
     """The energy baseline (ISO 50006): the reference period and its variables.
 
@@ -152,6 +166,7 @@ class GoalsConfig:
     entries: tuple[ManualEntry, ...] = ()
     products: tuple[ProductSettings, ...] = ()
     buildings: tuple[BuildingSettings, ...] = ()
+    arrays: tuple[ArraySettings, ...] = ()
     model: BaselineSettings | None = None
 
     def entry(self, what: str, day: date) -> ManualEntry | None:

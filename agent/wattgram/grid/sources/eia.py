@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from wattgram.base import toml_table
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import document, instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import UNKNOWN, Factors
@@ -103,7 +104,9 @@ def made(config: SourceConfig, settings: EiaSettings, parts: SourceParts) -> Web
     """Make a source that polls the API."""
     web = settings.web
     service = Eia(settings.respondent, parts.factors, settings.token, web.url)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Eia:
     @property
     def secret(self) -> str:
         """The key, a part of the address."""
-        return self.token
+        return revealed(self.token) or ""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -128,7 +131,7 @@ class Eia:
     def requests(self, since: int, now: int) -> Sequence[WebRequest]:
         """Return one request for the whole hours since `since`, and two more for the comparison with the day before."""
         query = {
-            "api_key": self.token,
+            "api_key": self.secret,
             "frequency": "hourly",
             "data[0]": "value",
             "facets[respondent][]": self.respondent,

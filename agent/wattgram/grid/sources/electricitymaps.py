@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from wattgram.base import toml_table
 from wattgram.base.errors import FeedRefused
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import document, instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import UNKNOWN, Factors, fuel_of
@@ -94,7 +95,9 @@ def made(config: SourceConfig, settings: ElectricityMapsSettings, parts: SourceP
     """Make a source that polls the API."""
     web = settings.web
     service = ElectricityMaps(settings.zone, parts.factors, settings.token, web.url, settings.mix)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,12 @@ class ElectricityMaps:
     @property
     def secret(self) -> str:
         """The token."""
-        return self.token
+        return revealed(self.token) or ""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The header with the token."""
-        return {"auth-token": self.token}
+        return {"auth-token": self.secret}
 
     def requests(self, since: int, now: int) -> Sequence[WebRequest]:
         """Return the present hour, the last day, the missing days before, and the forecast."""

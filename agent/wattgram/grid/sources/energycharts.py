@@ -100,7 +100,9 @@ def made(config: SourceConfig, settings: EnergyChartsSettings, parts: SourcePart
     """Make a source that polls the API."""
     web = settings.web
     service = EnergyCharts(settings.country, parts.factors, web.url, not settings.mix)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import ClassVar
 from urllib.parse import urlencode
 
 from wattgram.base import toml_table
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import instant, number, quoted
 from wattgram.grid.mix import UNKNOWN, Factors
@@ -107,7 +108,9 @@ def made(config: SourceConfig, settings: EntsoeSettings, parts: SourceParts) -> 
     """Make a source that polls the platform."""
     web = settings.web
     service = Entsoe(settings.area, parts.factors, settings.token, web.url)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class Entsoe:
     @property
     def secret(self) -> str:
         """The token, a part of the address."""
-        return self.token
+        return revealed(self.token) or ""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -145,7 +148,7 @@ class Entsoe:
             "in_Domain": self.area,
             "periodStart": _digits(begin),
             "periodEnd": _digits(end),
-            "securityToken": self.token,
+            "securityToken": self.secret,
         }
         return WebRequest(f"generation from {_digits(begin)}", f"{self.base}?{urlencode(query)}", optional)
 

@@ -69,7 +69,9 @@ def made(config: SourceConfig, settings: UkGridSettings, parts: SourceParts) -> 
     """Make a source that polls the API."""
     web = settings.web
     service = UkGrid(parts.factors, web.url, settings.region)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)

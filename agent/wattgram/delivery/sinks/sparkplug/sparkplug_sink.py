@@ -79,7 +79,7 @@ class SparkplugSink:
     limit = 200
 
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
-        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - 16 MB that reading the settings does not need
+        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that reading the settings does not need
 
         named = replace(broker, client_id=f"{broker.client_id}-sparkplug") if broker.client_id else broker
         self._broker = Broker(named, SPARKPLUG_TIMEOUT)
