@@ -179,8 +179,8 @@ def values(part: ast.expr) -> Iterator[str]:
         ),
         # parts between semicolons
         (
-            "on the path, within 2 %, or better; within its uncertainty of the target",
-            "优于路径，或偏差在 2 % 以内；与目标值之差在其不确定度以内",
+            "on the path, within its tolerance, or better; within its uncertainty of the target",
+            "优于路径，或偏差在容差以内；与目标值之差在其不确定度以内",
         ),
         # the name of a device stays, even one that is an English word of the table
         ("check the readings of load", "检查 load 的读数"),

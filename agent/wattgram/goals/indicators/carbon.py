@@ -223,8 +223,12 @@ def peak_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
     before = {year: emission.value for year, emission in years.items() if year != max(years)}
     year = max(before, key=lambda candidate: before[candidate])
     if not facility.in_china:
-        return Target(before[year], f"peak so far, of {year}")
-    return Target(before[year], f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)")
+        return Target(before[year], f"peak so far, of {year}", start=before[year])
+    return Target(
+        before[year],
+        f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)",
+        start=before[year],
+    )
 
 
 INDICATORS = {
