@@ -123,8 +123,8 @@ ENGLISH = CardTexts(
     origin="source",
     rules="Terms",
     rule=(
-        "On track: the coverage is 90 % or more, and the value is on the good side of its path or within the tolerance: "
-        "2 % of the path, at most half of the wanted change.",
+        "On track: the coverage is 90 % or more, and the value is on the good side of its path or within the "
+        "tolerance: 2 % of the path, at most half of the wanted change.",
         "Off track: the coverage is 90 % or more, and the value is worse than its path by more than the tolerance in "
         "two consecutive evaluations.",
         "Not enough data: the coverage is below 90 %, less than 10 % of the period has elapsed, an input is missing, "
