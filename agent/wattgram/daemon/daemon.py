@@ -152,6 +152,7 @@ async def assembled(
         health.spool_error = spool.unread
         works = lines, grid, revision, deliveries, goals, sealer
         yield Parts(clock, site, spool, opening, *works, health, watchdog, slower)
+        opening.note_end()
     finally:
         await spool.close()
 
@@ -286,9 +287,10 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
                 if lost.damaged:
                     parts.site.event("", "spool damaged", f"{lost.damaged} records were not readable")
         except SpoolError as error:
+            reason = f"{error}; readings wait until the stored state can be read" if spool.unread else str(error)
             if not health.spool_error:
                 log.error("spool: %s; %d records wait in memory", error, spool.pending)
-            health.spool_error = str(error)
+            health.spool_error = reason
         else:
             if health.spool_error:
                 log.info("spool: the disk accepts records again")

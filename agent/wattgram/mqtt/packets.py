@@ -11,6 +11,18 @@ CONNECT, CONNACK = 0x10, 0x20
 PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x30, 0x40, 0x82, 0x90, 0xC0, 0xD0, 0xE0
 QOS_1, RETAIN = 0x02, 0x01
 
+EXPECTED = frozenset({PUBACK, PINGRESP, DISCONNECT})
+"""First bytes of the packets that a broker may send to a client without a subscription."""
+
+EXPECTED_SUBSCRIBED = EXPECTED | {SUBACK, *(PUBLISH | flags for flags in range(16))}
+"""The same for a client with a subscription."""
+
+EXPECTED_LOGIN = frozenset({CONNACK})
+"""The same before the answer to the login."""
+
+WITH_WILL = 0x04
+"""Reason code of a DISCONNECT with which a broker of version 5 publishes the last will (3.14.2.1)."""
+
 LENGTH_BYTES = 4
 """Most bytes of a remaining length, and of any other variable byte integer (1.5.5)."""
 
@@ -33,15 +45,6 @@ STRING_PROPERTIES = frozenset({0x12, 0x15, 0x16, 0x1A, 0x1C, REASON_STRING, USER
 
 WITH_WILL = 0x04
 """Reason code of a DISCONNECT with which a broker of version 5 publishes the last will (3.14.2.1)."""
-
-MOST_DISCARDED = 16_777_216
-"""Largest message whose rest is discarded, bytes; a larger one ends the connection."""
-
-MOST_STRAY = 1000
-"""Most answers on a connection that nobody asked for: a few come from careless brokers, a flood costs time."""
-
-MOST_UNSENT = 10_000
-"""Most unsent acknowledgements of received messages: more of them wait only while the broker does not read."""
 
 CLOSED = "the broker closed the connection"
 """The reason of an end without a DISCONNECT."""
@@ -316,3 +319,8 @@ def packet_size(data: bytes | bytearray, start: int) -> tuple[int, int]:
         return 0, 0
     length, at = _variable(data, start + 1)
     return at, length
+
+
+def packet_identifier(body: bytes) -> int:
+    """Return the packet identifier at the start of a body, 0 for a body without one."""
+    return int.from_bytes(body[:2], "big") if len(body) >= 2 else 0
