@@ -51,6 +51,7 @@ class Spool:
     """Append, sync, batch, settle, history; on disk, with a size limit. One per directory.
 
     appended: records of this process. head: number of the last record on disk. last: number of the last record.
+    stored: number of the last record of earlier processes.
     dropped: records that never came to disk. lost: undelivered records that were discarded for lack of room. damaged:
     records that could not be read. refused: records that a sink refused. set_aside: the damaged file that was set
     aside, if any. notes: other damage found at opening. unread: why nobody knows what is stored, "" as soon as that
@@ -67,6 +68,7 @@ class Spool:
         self.refused = 0
         self.head = 0
         self.last = 0
+        self.stored = 0
         self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._served = 0
         self._era = 0
@@ -330,7 +332,7 @@ class Spool:
     async def _take_numbers(self) -> None:
         """Continue after the numbers of the store, which was just read."""
         store = self._store
-        self.head = self._served = store.head
+        self.head = self.stored = self._served = store.head
         # A new sink starts at the oldest record.
         self.positions = {sink: max(store.positions.get(sink, 0), store.oldest - 1) for sink in self.sinks}
         self._new_positions.clear()
