@@ -17,12 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
 from . import REFUSED_KEPT, Batch, FolderReplaced, Numbered, Refusal, Store, is_wrong_path, unreadable
+from .batch import Pruned
 from .carried_records import CarriedRecords, carried
 
 __all__ = ["Batch", "Spool"]
@@ -30,17 +31,6 @@ __all__ = ["Batch", "Spool"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class Pruned(NamedTuple):
-    """Losses since the last call: discarded undelivered records, and unreadable records.
-
-    more: whether there are more records past their age.
-    """
-
-    discarded: int
-    damaged: int
-    more: bool
 
 
 MOST_PENDING = 50_000
@@ -175,14 +165,7 @@ class Spool:
         """
         try:
             if self.replaced.is_set():
-                await self._run(self._store.stay)
-                with contextlib.suppress(SpoolError):
-                    await self.sync()
-                # Without sinks, the history is what counts: it began in this directory.
-                after = 0 if self._began_empty and not self.sinks else self._delivered()
-                work = partial(carried, self._store, after, self.head, list(self._pending))
-                found = await self._run(work)
-                self.carried = found._replace(state={**found.state, **self._state})
+                self.carried = await self._carried()
             else:
                 await self.sync()
         except SpoolError as error:
@@ -192,6 +175,21 @@ class Spool:
                 await self._run(self._store.close)
             finally:
                 self._stop_threads()
+
+    async def _carried(self) -> CarriedRecords:
+        """Return what moves to the other directory; all that is in memory if this directory cannot be read."""
+        with contextlib.suppress(SpoolError):
+            await self._run(self._store.stay)
+            await self.sync()
+        # Without sinks, the history is what counts: it began in this directory.
+        after = 0 if self._began_empty and not self.sinks else self._delivered()
+        pending = list(self._pending)
+        try:
+            found = await self._run(partial(carried, self._store, after, self.head, pending))
+        except SpoolError as error:
+            log.error("spool: %s; undelivered records stay there", error)
+            found = carried(self._store, self.head, self.head, pending)
+        return found._replace(state={**found.state, **self._state})
 
     def append(self, record: Record) -> None:
         """Store a record in memory for the next sync."""
