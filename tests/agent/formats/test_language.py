@@ -120,11 +120,11 @@ NO_TEXTS = {
 def prose(path: Path) -> Iterator[str]:
     """Texts with more than one word of a module that only makes texts."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    joined = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    inside = {id(part) for node in joined for part in ast.walk(node) if part is not node}
     documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
-        whole = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and id(node) not in parts)
-        if whole and id(node) not in documents:
+        if isinstance(node, (ast.JoinedStr, ast.Constant)) and id(node) not in inside | documents:
             yield from (text for text in literal(node) if " " in text)
 
 
