@@ -9,12 +9,14 @@ import pytest
 from wattgram.base.clock import NS
 from wattgram.base.errors import ConfigError
 from wattgram.base.record import Series, record
+from wattgram.commands.grid_notes import grid_notes
 from wattgram.commands.site_check import check_plan
 from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config, read
 from wattgram.grid.zone_names import country_of
 from wattgram.store.spool import Spool
 
+NOON = 1_790_000_000 * NS
 T0 = 1_790_000_100 * NS
 DEVICE = '[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "eastron_sdm630"\nurl = "tcp://127.0.0.1:1502"\n'
 FACTOR = "factor_g_per_kwh = 380\n"
@@ -235,3 +237,21 @@ def test_a_mistake_names_a_near_zone_or_why_there_is_none(tmp_path: Path, zone: 
 )  # fmt: skip
 def test_a_former_name_of_a_time_zone_tells_its_country(timezone: str, country: str) -> None:
     assert country_of(timezone) == country
+
+
+@pytest.mark.parametrize(("zone", "notes"), [("DE", 1), ("CN-SC", 0)])
+def test_a_default_of_a_chinese_standard_is_noted_abroad(tmp_path: Path, zone: str, notes: int) -> None:
+    meter = (
+        '[[device]]\nname = "boiler"\nrole = "fuel"\ndriver = "suto_s430_gasflow"\nurl = "tcp://127.0.0.1:1503"\n'
+        'quantities = ["volume_total"]\nfuel = "{fuel}"\n'
+    )
+
+    def noted(fuel: str, more: str = "") -> list[str]:
+        text = f'[site]\nname = "works"\ntimezone = "UTC"\n[grid]\nzone = "{zone}"\n' + meter.format(fuel=fuel) + more
+        found = grid_notes(read(text + DEVICE, tmp_path / "site.toml", {}), NOON)
+        return [note for note in found if note.startswith("boiler")]
+
+    assert [note.partition(" is the default by GB/T")[0] for note in noted("natural_gas")] == [
+        "boiler: 2162 g of CO2 per m3 of natural_gas"
+    ] * notes
+    assert noted("natural_gas", "fuel_factor = 2020\n") == []
