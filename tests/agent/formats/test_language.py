@@ -125,7 +125,7 @@ def prose(path: Path) -> Iterator[str]:
     documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         whole = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and id(node) not in parts)
-        if whole and id(node) not in documents:
+        if isinstance(node, ast.expr) and whole and id(node) not in documents:
             yield from (text for text in literal(node) if " " in text)
 
 
