@@ -17,7 +17,7 @@ from urllib.parse import SplitResult
 import h11
 
 from .errors import WattgramError
-from .network_errors import ALERT, TLS_THERE, cause, handshake_cause
+from .network_errors import TLS_ALERT, TLS_THERE, cause, handshake_cause
 from .tcp_connection import Proxy, open_socket
 
 RESPONSE_HEAD = 16_000
@@ -28,6 +28,16 @@ SLICE = 4096
 
 BUFFER = 65_536
 """Received bytes above which the client stops to read from the socket."""
+
+LIGHT_SLICE = 0.002
+"""Time to parse a usual slice, s. After a longer one the client pauses, so that a server gets a small share of the
+processor whatever it sends."""
+
+PAUSES = 4.0
+"""Length of this pause, in times to parse the slice."""
+
+LONGEST_PAUSE = 0.1
+"""Longest such pause, s."""
 
 MOST_PIECES = 20_000
 """Most pieces of a body: a body of a megabyte in chunks of a byte would cost a million."""
@@ -246,7 +256,7 @@ _END = h11.EndOfMessage()
 
 def _is_alert(error: h11.RemoteProtocolError) -> bool:
     """Return whether the bytes that h11 quotes are those of a TLS alert."""
-    return repr(ALERT)[2:-1] in str(error)
+    return repr(TLS_ALERT)[2:-1] in str(error)
 
 
 class _Wire(asyncio.Protocol):
@@ -254,6 +264,7 @@ class _Wire(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.heard = False  # whether a byte came
+        self._handed = 0.0  # loop time of the last slice
         self._received = bytearray()
         self._ended = self._paused = False
         self._transport: asyncio.Transport | None = None
@@ -272,10 +283,14 @@ class _Wire(asyncio.Protocol):
 
     async def read(self, most: int) -> bytes:
         """Return at most `most` bytes, b"" after the end. Other tasks run before the return."""
+        loop = asyncio.get_running_loop()
+        parsing = loop.time() - self._handed
         while not self._received and not self._ended:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = loop.create_future()
             await self._waiter
-        await asyncio.sleep(0)
+            parsing = 0.0
+        await asyncio.sleep(0 if parsing < LIGHT_SLICE else min(LONGEST_PAUSE, PAUSES * parsing))
+        self._handed = loop.time()
         data = bytes(self._received[:most])
         del self._received[:most]
         if self._paused and len(self._received) <= BUFFER and self._transport is not None:

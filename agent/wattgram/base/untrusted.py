@@ -31,6 +31,9 @@ SPREADSHEET = "%Y/%m/%d %H:%M"
 HOUR_24 = re.compile(r"[T ]24(:|$)")
 """Hour 24 in a time, which files have that name periods by their end."""
 
+JSON_ELEMENTS = 100_000
+"""Most elements of JSON from outside: an element costs up to 100 bytes of memory. A megabyte has a million of `{}`."""
+
 QUOTED = 60
 """Most characters of input that a message quotes."""
 
@@ -101,8 +104,10 @@ def columns(data: bytes) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]
     return head, _named(head, lines)
 
 
-def document(data: bytes) -> Any:
-    """Parse JSON."""
+def document(data: bytes, most: int = JSON_ELEMENTS) -> Any:
+    """Parse JSON of at most `most` elements; an object counts twice."""
+    if 2 * data.count(b"{") + data.count(b"[") + data.count(b",") > most:
+        raise ValueError(f"found JSON with more than {most} elements")
     try:
         return json.loads(data, parse_constant=_refuse)
     except RecursionError as error:

@@ -13,7 +13,6 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wattgram.base.errors import SinkError
@@ -23,6 +22,9 @@ from .packets import (
     CLOSED,
     CONNACK,
     DISCONNECT,
+    EXPECTED,
+    EXPECTED_LOGIN,
+    EXPECTED_SUBSCRIBED,
     PACKET_TOO_LARGE,
     PINGREQ,
     PINGRESP,
@@ -37,55 +39,25 @@ from .packets import (
     acknowledgement,
     login_answer,
     packet,
+    packet_identifier,
     packet_size,
     publish,
     publish_qos0,
     received,
     subscribe,
 )
-
-EXPECTED = frozenset({PUBACK, PINGRESP, DISCONNECT})
-"""First bytes of the packets that a broker may send to a client without a subscription."""
-
-EXPECTED_SUBSCRIBED = EXPECTED | {SUBACK, *(PUBLISH | flags for flags in range(16))}
-"""The same for a client with a subscription."""
-
-EXPECTED_LOGIN = frozenset({CONNACK})
-"""The same before the answer to the login."""
-
-LONGEST_PACKET = 4096
-"""Largest packet from a broker, bytes, other than a message: a reason code with its text."""
-
-LONGEST_MESSAGE = 1_048_576
-"""Largest message from a broker with a subscription, bytes; the rest of a larger message is discarded."""
-
-MOST_DISCARDED = 16_777_216
-"""Largest message whose rest is discarded, bytes; a larger one ends the connection."""
-
-MOST_STRAY = 1000
-"""Most answers on a connection that nobody asked for: a few come from careless brokers, a flood costs time."""
-
-MOST_UNSENT = 10_000
-"""Most unsent acknowledgements of received messages: more of them wait only while the broker does not read."""
-
-READ_BYTES = 16_384
-"""Largest number of bytes that are read and parsed before other tasks run: 8,192 of the smallest packets."""
-
-WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
-
-@dataclass(frozen=True, slots=True)
-class SessionTerms:
-    """Terms of a connection.
-
-    version5: MQTT 5 or 3.1.1. window: largest number of unacknowledged messages. largest: largest packet, bytes, 0 for
-    any. keepalive: s between two pings.
-    """
-
-    version5: bool
-    window: int
-    largest: int
-    keepalive: float
+from .session_limits import (
+    LONGEST_MESSAGE,
+    LONGEST_PACKET,
+    LONGEST_PAUSE,
+    MOST_DISCARDED,
+    MOST_STRAY,
+    MOST_UNSENT,
+    PAUSES,
+    READ_BYTES,
+    WOULD_BLOCK,
+    SessionTerms,
+)
 
 
 class MessageQueue(Protocol):
@@ -138,6 +110,7 @@ class MqttSession:
         self._finished: asyncio.Future[None] = self._loop.create_future()
         self._login: asyncio.Future[LoginAnswer] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self.ended: asyncio.Future[None] = self._loop.create_future()  # done when the connection has ended
         self._end_reason = ""
         self._unrelated = False
@@ -317,6 +290,7 @@ class MqttSession:
     def _readable(self) -> None:
         try:
             while not self._end_reason:
+                begin = self._loop.time()
                 data = self._sock.recv(READ_BYTES)
                 if not data:
                     self.end(CLOSED)
@@ -327,12 +301,22 @@ class MqttSession:
                 self._in += data
                 del self._in[: self._parsed()]
                 self._fill()
+                if len(data) == READ_BYTES and not self._end_reason:
+                    self._loop.remove_reader(self._sock)
+                    pause = min(LONGEST_PAUSE, PAUSES * (self._loop.time() - begin))
+                    self._pause = self._loop.call_later(pause, self._read_on)
+                    return
                 if not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
                     return
         except WOULD_BLOCK:
             return
         except (OSError, ValueError) as error:
             self.end(f"connection lost: {cause(error)}")
+
+    def _read_on(self) -> None:
+        """Read again after a pause."""
+        self._loop.add_reader(self._sock, self._readable)
+        self._readable()
 
     def _parsed(self) -> int:
         """Process whole packets and return the size of the processed bytes; ValueError for bytes that no broker sends.
@@ -368,7 +352,9 @@ class MqttSession:
         if first == PUBACK:
             self._take_acknowledgement(body)
         elif first == SUBACK:
-            self._take_answer(self._subscribing.pop(_identifier(body), None), body[-1] if body[2:] else REFUSAL_CODE)
+            self._take_answer(
+                self._subscribing.pop(packet_identifier(body), None), body[-1] if body[2:] else REFUSAL_CODE
+            )
         elif first == PINGRESP:
             self._take_pong()
         elif first == DISCONNECT:
@@ -384,7 +370,7 @@ class MqttSession:
 
     def _take_acknowledgement(self, body: bytes) -> None:
         """Only the acknowledgement of a message of the queue is progress."""
-        found = self._unacknowledged.pop(_identifier(body), None)
+        found = self._unacknowledged.pop(packet_identifier(body), None)
         if found is None:
             self._note_stray()
             return
@@ -429,22 +415,24 @@ class MqttSession:
         """Why the connection has ended, "" while it is open."""
         return self._end_reason
 
+    @property
+    def was_closed(self) -> bool:
+        """Whether the broker closed the connection without a reason, while it owed no acknowledgement."""
+        closed = self._end_reason.startswith((CLOSED, "connection lost"))
+        return closed and not self.end_code and not self._unacknowledged
+
     def end(self, reason: str) -> None:
         """Stop to use the socket; its owner closes it."""
         if self._end_reason:
             return
         self._end_reason = reason
         self.ended.set_result(None)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._pause):
+            if timer is not None:
+                timer.cancel()
         self._loop.remove_reader(self._sock)
         self._unblock()
         self._finish()
         for future in (*self._pings, *self._subscribing.values()):
             if future is not None and not future.done():
                 future.set_result(0)
-
-
-def _identifier(body: bytes) -> int:
-    """Return the packet identifier at the start of a body, 0 for a body without one."""
-    return int.from_bytes(body[:2], "big") if len(body) >= 2 else 0

@@ -11,6 +11,18 @@ CONNECT, CONNACK = 0x10, 0x20
 PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 0x30, 0x40, 0x82, 0x90, 0xC0, 0xD0, 0xE0
 QOS_1, RETAIN = 0x02, 0x01
 
+EXPECTED = frozenset({PUBACK, PINGRESP, DISCONNECT})
+"""First bytes of the packets that a broker may send to a client without a subscription."""
+
+EXPECTED_SUBSCRIBED = EXPECTED | {SUBACK, *(PUBLISH | flags for flags in range(16))}
+"""The same for a client with a subscription."""
+
+EXPECTED_LOGIN = frozenset({CONNACK})
+"""The same before the answer to the login."""
+
+WITH_WILL = 0x04
+"""Reason code of a DISCONNECT with which a broker of version 5 publishes the last will (3.14.2.1)."""
+
 LENGTH_BYTES = 4
 """Most bytes of a remaining length, and of any other variable byte integer (1.5.5)."""
 
@@ -18,6 +30,9 @@ REFUSAL_CODE = 0x80
 """The lowest reason code of a refusal."""
 
 PACKET_TOO_LARGE = 0x95
+
+TAKEN_OVER = 0x8E
+"""Reason code of a DISCONNECT after another client has logged in with the client id."""
 
 REASON_STRING, USER_PROPERTY = 0x1F, 0x26
 SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_QOS, MAXIMUM_PACKET_SIZE = 0x13, 0x21, 0x24, 0x27
@@ -304,3 +319,8 @@ def packet_size(data: bytes | bytearray, start: int) -> tuple[int, int]:
         return 0, 0
     length, at = _variable(data, start + 1)
     return at, length
+
+
+def packet_identifier(body: bytes) -> int:
+    """Return the packet identifier at the start of a body, 0 for a body without one."""
+    return int.from_bytes(body[:2], "big") if len(body) >= 2 else 0

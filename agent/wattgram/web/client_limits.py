@@ -8,6 +8,10 @@ HEAD_SIZE = 8192
 """Most bytes of a request line with its headers."""
 
 
+PIPELINED_PAUSE = 0.05
+"""Pause before a request that came before the last response, s. Browsers send none, a flood sends thousands."""
+
+
 @dataclass(frozen=True, slots=True)
 class ClientLimits:
     """Timeouts of a client, s, and the most clients."""

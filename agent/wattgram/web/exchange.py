@@ -50,6 +50,11 @@ class Exchange:
         except h11.RemoteProtocolError as error:
             raise Malformed(HTTPStatus(error.error_status_hint)) from error
 
+    @property
+    def pipelined(self) -> bool:
+        """Whether bytes of another request are here already."""
+        return bool(self._peer.trailing_data[0])
+
     async def send(self, response: HttpResponse) -> bool:
         """Send a response. Return whether the connection stays open for another request."""
         headers = [*SECURITY, *response.headers, ("Content-Type", response.type)]

@@ -13,7 +13,7 @@ from http import HTTPStatus
 
 from .access import Access, Query, is_loopback
 from .answer import HttpResponse, refusal
-from .client_limits import HEAD_SIZE, ClientLimits
+from .client_limits import HEAD_SIZE, PIPELINED_PAUSE, ClientLimits
 from .client_slots import ClientSlot, ClientSlots
 from .daemon_view import DaemonView
 from .exchange import Exchange, HttpRequest, Malformed
@@ -124,6 +124,8 @@ class Server:
             if not reusable:
                 await client.linger()
                 break
+            if client.pipelined:
+                await asyncio.sleep(PIPELINED_PAUSE)
 
     async def _answer(self, request: HttpRequest, slot: ClientSlot) -> HttpResponse | None:
         """Return the response to a request; None for the stream."""
