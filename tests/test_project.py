@@ -158,7 +158,8 @@ def test_the_unit_file_restricts_the_daemon(tmp_path: Path) -> None:
             folder = tmp_path / "wattgram.service.d"
             folder.mkdir(exist_ok=True)
             shutil.copy(ROOT / f"deploy/systemd/wattgram.service.d/{name}.conf", folder)
-        command = [analyze, "security", "--offline=true", f"--threshold={tenths}", tmp_path / "wattgram.service"]
+        unit = str(tmp_path / "wattgram.service")
+        command = [str(analyze), "security", "--offline=true", f"--threshold={tenths}", unit]
         subprocess.run(command, check=True, capture_output=True)
 
 

@@ -74,6 +74,8 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "times began anew": "warning",
         "sink away": "warning",
         "sink back": "info",
+        "client id in use": "warning",
+        "client id free again": "info",
         "records refused": "alarm",
         "spool full": "alarm",
         "spool unreadable": "alarm",

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult
 import h11
 
 from .errors import WattgramError
-from .network_errors import ALERT, TLS_THERE, cause, handshake_cause
+from .network_errors import TLS_ALERT, TLS_THERE, cause, handshake_cause
 from .tcp_connection import Proxy, open_socket
 
 RESPONSE_HEAD = 16_000
@@ -256,7 +256,7 @@ _END = h11.EndOfMessage()
 
 def _is_alert(error: h11.RemoteProtocolError) -> bool:
     """Return whether the bytes that h11 quotes are those of a TLS alert."""
-    return repr(ALERT)[2:-1] in str(error)
+    return repr(TLS_ALERT)[2:-1] in str(error)
 
 
 class _Wire(asyncio.Protocol):

@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import faulthandler
 import os
+import sys
 import time
+from collections.abc import Mapping
 
 from wattgram.base.clock import Clock
 from wattgram.base.notify import Supervisor
@@ -43,9 +45,21 @@ def run(options: argparse.Namespace) -> int:
                 async with begun as parts:
                     if carried is None:
                         prepare()
+                    if started_by_hand(os.environ, os.getpid()):
+                        daemon.yield_to_others(parts, stop)
                     await daemon.run(parts, stop)
                 if (carried := parts.spool.carried) is None:
                     break  # a directory that is replaced, by a disk that was mounted late, begins another turn
+        if stop.fault:
+            print(f"wattgram: {stop.fault}", file=sys.stderr)
+            return 1
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(work())
+
+
+def started_by_hand(environment: Mapping[str, str], pid: int) -> bool:
+    """Return whether a person started this process: neither systemd nor a container runs it as its service."""
+    served = "NOTIFY_SOCKET" in environment or environment.get("SYSTEMD_EXEC_PID") == str(pid)
+    contained = pid == 1 or "container" in environment or "KUBERNETES_SERVICE_HOST" in environment
+    return not served and not contained

@@ -26,6 +26,7 @@ from wattgram.config.role_check import UNSUITABLE
 from wattgram.config.zone_check import ZONE_MISSING
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import SINKS
+from wattgram.delivery.sinks.client_identity import IdentifiedSink
 from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.evidence.sealer import Sealer
 from wattgram.evidence.transparency_log import log_bytes
@@ -51,6 +52,9 @@ PRUNE_PERIOD = 60.0
 
 PACK_PERIOD = 300.0
 """s between two compressions of the spool; a longer period compresses better."""
+
+LOSSES_BY_HAND = 3
+"""Connections that a run by hand may lose to another client with the same client id."""
 
 COMMIT = 120.0
 """Longest time of a sync, real s: a worn SD card may stall for long."""
@@ -137,6 +141,9 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
+        for sink in targets:
+            if isinstance(sink, IdentifiedSink):
+                sink.identity.events = site
         crossed = CrossedLines(spool, site.event)
         goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock, crossed)
         sealer = _sealer(config, site, spool, clock, clock_status or AlwaysSynchronised())
@@ -145,6 +152,7 @@ async def assembled(
         health.spool_error = spool.unread
         works = lines, grid, revision, deliveries, goals, sealer
         yield Parts(clock, site, spool, opening, *works, health, watchdog, slower)
+        opening.note_end()
     finally:
         await spool.close()
 
@@ -216,10 +224,30 @@ class Stop(asyncio.Event):
     interrupted = False
     """Whether SIGINT was the reason (SPEC 3: exit code 130)."""
 
+    fault = ""
+    """The reason of an end that needs a person, "" for none (exit code 1)."""
+
     def interrupt(self) -> None:
         """End because of SIGINT."""
         self.interrupted = True
         self.set()
+
+
+def yield_to_others(parts: Parts, stop: Stop) -> None:
+    """End the parts after LOSSES_BY_HAND connections that another client with the same client id has ended.
+
+    A run by hand beside a service is a mistake of a person. A service goes on, with pauses, because nobody would see
+    its end.
+    """
+
+    def lost(losses: int, text: str) -> None:
+        if losses >= LOSSES_BY_HAND:
+            stop.fault = f"{text}; this run ends, because it was started by hand"
+            stop.set()
+
+    for delivery in parts.deliveries:
+        if isinstance(delivery.sink, IdentifiedSink):
+            delivery.sink.identity.on_loss = lost
 
 
 def stop_on_signals() -> Stop:
@@ -259,9 +287,10 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
                 if lost.damaged:
                     parts.site.event("", "spool damaged", f"{lost.damaged} records were not readable")
         except SpoolError as error:
+            reason = f"{error}; readings wait until the stored state can be read" if spool.unread else str(error)
             if not health.spool_error:
                 log.error("spool: %s; %d records wait in memory", error, spool.pending)
-            health.spool_error = str(error)
+            health.spool_error = reason
         else:
             if health.spool_error:
                 log.info("spool: the disk accepts records again")

@@ -7,6 +7,7 @@ import logging
 
 from wattgram.base.errors import SpoolError
 from wattgram.base.watchdog import WatchedPart
+from wattgram.evidence.transparency_log import log_bytes
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
 from wattgram.store.carried_records import CarriedRecords
@@ -43,6 +44,7 @@ class LateOpening:
             adopted = await self._spool.adopt(carried)
             elsewhere = None if adopted else carried.state
             self._carried = None
+        self._spool.log_size = log_bytes(self._spool.path)
         await self._site.restore(elsewhere)
         await self._revision.restore()
         if carried is not None:
@@ -67,6 +69,11 @@ class LateOpening:
         self._site.check_clock()  # the events that waited come first
         log.info("spool: the stored state is read, and all accounts continue")
         self._site.event("", AVAILABLE, f"{self._spool.path} can be read; accounts, counters and times continue")
+
+    def note_end(self) -> None:
+        """Log the readings that are lost if the daemon ends before the disk can be read."""
+        if not self.done.is_set() and (waiting := self._site.undated):
+            log.error("spool: %s; %d readings that waited for the stored state are lost", self._spool.unread, waiting)
 
     async def run_later(self, part: WatchedPart) -> None:
         """Run a part that uses the stored state, after the restoration."""

@@ -41,7 +41,8 @@ def target(
     share = (stretch.end - stretch.start) / (natural.end - natural.start)
     if share == 1.0:
         return wanted
-    return Target(wanted.value * share, f"{wanted.source}, x {share:.4g} of a {claim.period}", wanted.own)
+    source = f"{wanted.source}, x {share:.4g} of a {claim.period}"
+    return Target(wanted.value * share, source, wanted.own, None if wanted.start is None else wanted.start * share)
 
 
 def milestone(goals: GoalsConfig, claim: str, year: int) -> float:

@@ -415,6 +415,12 @@ class MqttSession:
         """Why the connection has ended, "" while it is open."""
         return self._end_reason
 
+    @property
+    def was_closed(self) -> bool:
+        """Whether the broker closed the connection without a reason, while it owed no acknowledgement."""
+        closed = self._end_reason.startswith((CLOSED, "connection lost"))
+        return closed and not self.end_code and not self._unacknowledged
+
     def end(self, reason: str) -> None:
         """Stop to use the socket; its owner closes it."""
         if self._end_reason:

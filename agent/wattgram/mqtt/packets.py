@@ -31,6 +31,9 @@ REFUSAL_CODE = 0x80
 
 PACKET_TOO_LARGE = 0x95
 
+TAKEN_OVER = 0x8E
+"""Reason code of a DISCONNECT after another client has logged in with the client id."""
+
 REASON_STRING, USER_PROPERTY = 0x1F, 0x26
 SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_QOS, MAXIMUM_PACKET_SIZE = 0x13, 0x21, 0x24, 0x27
 
@@ -39,6 +42,9 @@ FIXED_PROPERTIES = {0x11: 4, 0x13: 2, 0x21: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 
 
 STRING_PROPERTIES = frozenset({0x12, 0x15, 0x16, 0x1A, 0x1C, REASON_STRING, USER_PROPERTY})
 """Properties with a length of two bytes before their value; a user property has two values."""
+
+WITH_WILL = 0x04
+"""Reason code of a DISCONNECT with which a broker of version 5 publishes the last will (3.14.2.1)."""
 
 CLOSED = "the broker closed the connection"
 """The reason of an end without a DISCONNECT."""

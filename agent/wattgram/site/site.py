@@ -86,6 +86,11 @@ class Site:
         return self._accounts.books
 
     @property
+    def undated(self) -> int:
+        """Number of the readings that wait for the clock, or for the stored state."""
+        return len(self._readings.waiting)
+
+    @property
     def last(self) -> int | None:
         """The last published instant, UTC ns."""
         return self._flows.order.last

@@ -126,7 +126,10 @@ class Store:
         The call may follow `open_read_only`; after a failure the store is as before. SpoolError if another process uses
         the directory; OSError, sqlite3.Error if the disk does not respond or cannot be written.
         """
-        self.check_place()
+        if self.is_readable:
+            self.check_place()
+        else:
+            self._lock.release()  # perhaps of the directory below a mount that is here now
         make_folder(self.folder)
         self._lock.acquire()
         check_writable(self.folder, OWN_FILES)

@@ -12,7 +12,7 @@ import logging
 import sqlite3
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
@@ -71,6 +71,7 @@ class Spool:
         self._served = 0
         self._era = 0
         self._began_empty = False
+        self._adopted: Mapping[str, bytes] = {}
         self._reported = (0, 0)
         self._undelivered: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._unserved = 0  # records that the next sync releases to sinks
@@ -204,13 +205,12 @@ class Spool:
         self._state[name] = data
 
     async def state(self, name: str) -> bytes | None:
-        """Return a piece of state; None if there is none.
+        """Return a piece of state as of the last sync, or as adopted; None if there is none.
 
         SpoolError while the disk cannot be read: then nobody knows.
         """
-        if name in self._state:
-            return self._state[name]
-        return await self._run(partial(self._store.state, name))
+        stored = await self._run(partial(self._store.state, name))
+        return self._adopted.get(name) if stored is None else stored
 
     async def adopt(self, taken: CarriedRecords) -> bool:
         """Append the records of another directory; return whether its state was adopted too.
@@ -221,6 +221,7 @@ class Spool:
             self.append(record)
         if adopts := self._store.is_empty:
             self._state |= taken.state
+            self._adopted = taken.state
         return adopts
 
     async def sync(self) -> None:

@@ -14,7 +14,7 @@ import wattgram.goals
 import wattgram.reports
 from wattgram.accounts.figures import FIGURES, METHOD_PAGE
 from wattgram.base.event_severity import SEVERITIES
-from wattgram.config.goals_table.claims import ARTICLES, claims
+from wattgram.config.goals_table.claims import ABROAD, ARTICLES, claims
 from wattgram.config.goals_table.dated_rules import dated_rules
 from wattgram.formats.language import PLACEHOLDER, chinese_texts, language_of, translate
 from wattgram.formats.tables import table
@@ -86,6 +86,7 @@ def test_claims_rules_figures_and_events_have_a_chinese_text() -> None:
     texts = [*ARTICLES.values(), *SEVERITIES]
     texts += [text for claim in claims() for text in (claim.says, claim.indicator, claim.formula, claim.target)]
     texts += [rule.source for rule in dated_rules()] + [claim.source for claim in claims()]
+    texts += [text for pair in ABROAD.values() for text in pair]
     texts += [text for figure in FIGURES for text in (figure.head, figure.rule)]
     missing = sorted({text for text in texts if text and text not in chinese_texts()})
     assert missing == []
@@ -124,7 +125,7 @@ def prose(path: Path) -> Iterator[str]:
     documents = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         whole = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and id(node) not in parts)
-        if whole and id(node) not in documents:
+        if isinstance(node, ast.expr) and whole and id(node) not in documents:
             yield from (text for text in literal(node) if " " in text)
 
 
@@ -178,8 +179,8 @@ def values(part: ast.expr) -> Iterator[str]:
         ),
         # parts between semicolons
         (
-            "on the path, within 2 %, or better; within its uncertainty of the target",
-            "优于路径，或偏差在 2 % 以内；与目标值之差在其不确定度以内",
+            "on the path, within its tolerance, or better; within its uncertainty of the target",
+            "优于路径，或偏差在容差以内；与目标值之差在其不确定度以内",
         ),
         # the name of a device stays, even one that is an English word of the table
         ("check the readings of load", "检查 load 的读数"),

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import socket
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from wattgram.base.errors import HistoryError, SpoolError
+from wattgram.base.record import Record
 from wattgram.store.expected_mount import missing_mount
 from wattgram.store.history import History
 from wattgram.store.read_only_database import read_only
@@ -229,6 +234,81 @@ def test_a_disk_that_fails_to_read_is_read_later(tmp_path: Path) -> None:
         await spool.close()
 
     run(work)
+
+
+RIGHTS = """
+import asyncio, sys
+from pathlib import Path
+from wattgram.store.spool import Spool
+
+async def work():
+    spool = Spool(Path(sys.argv[1]), max_size=2**22, keep=1e6, sinks=("one",))
+    await spool.open()
+    print("unread" if spool.unread else await spool.state("site"), spool.head, spool.undelivered("one"))
+
+asyncio.run(work())
+"""
+
+
+@pytest.mark.slow(2)
+@pytest.mark.parametrize(
+    ("of_folder", "of_files", "expected"),
+    [
+        (0o555, 0o644, "b'kept' 3 3"),  # readable, and not writable
+        (0o755, 0o444, "b'kept' 3 3"),
+        (0o000, 0o644, "unread 0 0"),
+        (0o755, 0o000, "unread 0 0"),
+    ],
+)
+def test_wrong_rights_cost_what_they_forbid(of_folder: int, of_files: int, expected: str) -> None:
+    with TemporaryDirectory() as name:  # not below `tmp_path`, whose parents are closed to others
+        Path(name).chmod(0o755)
+        folder = Path(name) / "spool"
+
+        async def work() -> None:
+            async with opened(folder) as spool:
+                await put(spool, readings(1, 3))
+                spool.put_state("site", b"kept")
+
+        run(work)
+        for path in folder.iterdir():
+            path.chmod(of_files)
+        folder.chmod(of_folder)
+        drop = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        done = subprocess.run(
+            [*drop, sys.executable, "-c", RIGHTS, folder], capture_output=True, text=True, check=False, timeout=120
+        )
+        assert (done.stdout.strip(), done.returncode) == (expected, 0), done.stderr
+
+
+def test_a_disk_without_inodes_is_read(tmp_path: Path) -> None:
+    async def work(folder: Path) -> None:
+        async with opened(folder) as spool:
+            await put(spool, readings(1, 3))
+            spool.put_state("site", b"kept")
+        others = [folder / f"other-{number}" for number in range(64)]
+        with contextlib.suppress(OSError):
+            for path in others:
+                path.touch()
+        spool = Spool(folder, max_size=2**22, keep=1e6, sinks=("one",))
+        await spool.open()
+        assert not spool.unread
+        assert await spool.state("site") == b"kept"
+        await put_in_memory(spool, reading(4))
+        for path in others:
+            path.unlink(missing_ok=True)
+        await spool.sync()
+        assert await delivered(spool) == [1, 2, 3, 4]
+        await spool.close()
+
+    with small_disk(tmp_path / "disk", "16m,nr_inodes=24") as folder:
+        run(lambda: work(folder))
+
+
+async def put_in_memory(spool: Spool, record: Record) -> None:
+    spool.append(record)
+    with pytest.raises(SpoolError):
+        await spool.sync()
 
 
 @pytest.mark.parametrize("stored", [True, False])

@@ -42,6 +42,7 @@ def read(table: Table, devices: Mapping[str, GoalMeter], directory: Path) -> Goa
         zero_carbon_park=table.take("zero_carbon_park", toml_table.flag, plain.zero_carbon_park),
         ev_consumption=table.take("ev_consumption", toml_table.number(0.01, 10.0), None),
         altitude=table.take("altitude", toml_table.number(-500.0, 6000.0), None),
+        heat_factor=table.take("heat_factor", toml_table.number(0.0, 1.0), None),
         targets=_targets(table.table("target")),
         baselines=_baselines(table.table("baseline")),
         milestones=_milestones(table.tables("milestone")),

@@ -146,6 +146,7 @@ class GoalsConfig:
     the grid's power, which replaces the value of the shipped table. industry: a key of INDUSTRIES, "" if not declared.
     carbon_market: "national" or "pilot", "" for that of the zone. zero_carbon_park: whether the site declares itself a
     zero-carbon park. ev_consumption: kWh/km of the charged vehicles, at the charger. altitude: of the plant, m.
+    heat_factor: CO2 of heat that is bought or sold, tCO2/GJ.
     """
 
     since: date | None = None
@@ -158,6 +159,7 @@ class GoalsConfig:
     zero_carbon_park: bool = False
     ev_consumption: float | None = None
     altitude: float | None = None
+    heat_factor: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     milestones: Mapping[str, tuple[Milestone, ...]] = field(default_factory=dict)

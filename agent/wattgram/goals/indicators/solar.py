@@ -54,7 +54,9 @@ def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
         return None
     points = 2.0 if base.yearly is None else 100.0 * base.yearly
     value = base.value + points * (year_of(stretch, facility) - base.year)
-    return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice", own=True)
+    return Target(
+        min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice", own=True, start=base.value
+    )
 
 
 @as_finding

@@ -76,12 +76,14 @@ class Facility:
 class Target:
     """Target of a value at the end of its period, in the indicator's unit, and the source of the target.
 
-    own: the site set the target or its path.
+    own: the site set the target or its path. start: value of a site that changes nothing, such as its baseline, None
+    for unknown; the tolerance ends halfway to it.
     """
 
     value: float
     source: str
     own: bool = False
+    start: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from wattgram.grid.signal import NS
 
 from . import grid_source
 from .grid_source import SourceParts
-from .mix_table import MixRow, mixes
+from .mix_table import MixRow, agreed, mixes
 from .source_settings import SourceConfig, SourceTerms
 from .web_source import WebRequest, WebSettings, WebSource, WebValues, aligned, read_web_with_token
 
@@ -146,6 +146,9 @@ class Eia:
     def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
         """Return a signal for each hour with a mix; ValueError for an unexpected shape or another respondent."""
         top = mapping(mapping(document(body), "answer").get("response"), "response")
+        frequency = top.get("frequency", "hourly")
+        if frequency != "hourly":
+            raise ValueError(f"frequency: found {quoted(frequency)}; expected 'hourly'")
         hours: dict[int, dict[str, float | None]] = {}
         for item in sequence(top.get("data"), "data"):
             self._take(mapping(item, "data"), hours)
@@ -162,7 +165,8 @@ class Eia:
         amounts = hours.setdefault(instant(row.get("period"), "period"), {})
         value = row.get("value")
         amount = None if value is None or value == "" else number(value, f"value of {quoted(code)}")
-        amounts[code] = max(0.0, amount) if amount is not None and code in EIA_NET else amount
+        net = max(0.0, amount) if amount is not None and code in EIA_NET else amount
+        amounts[code] = agreed(amounts, code, net)
 
 
 def _hour_text(time: int) -> str:

@@ -118,6 +118,22 @@ class WebValues:
     remark: str = ""
 
 
+def consistent(values: WebValues) -> WebValues:
+    """Return values with one signal for each start: the measured one; of two different ones of a tier, neither."""
+    found: dict[tuple[int, bool], list[Signal]] = {}
+    for signal in values.signals:
+        found.setdefault((signal.valid_from, signal.tier == FORECAST), []).append(signal)
+    kept, doubtful = [], 0
+    for signals in found.values():
+        best = [signal for signal in signals if signal.tier == min(each.tier for each in signals)]
+        if all(signal.repeats(best[0]) for signal in best):
+            kept.append(best[0])
+        else:
+            doubtful += 1
+    text = f"{doubtful} times with two different values: neither is used" if doubtful else ""
+    return WebValues(kept, "; ".join(filter(None, (values.remark, text))))
+
+
 class WebService(Protocol):
     """The requests of one kind of web source, and the meaning of its responses."""
 
@@ -134,6 +150,8 @@ class WebService(Protocol):
 
     def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
         """Return the values of a response that arrived at a time, UTC ns; ValueError for an unexpected shape.
+
+        FeedRefused for values that no retry makes usable.
 
         `before`: largest recent share of each fuel, which shows what a mix lacks.
         """
@@ -263,7 +281,8 @@ class WebSource:
             try:
                 body = await get(request.url, self._service.headers, now, self._ca, self._service.secret, self._proxy)
                 # A day of XML takes longer than the shortest interval of a device.
-                poll.answers.append(await asyncio.to_thread(self._service.values, body, request, now, before))
+                values = await asyncio.to_thread(self._service.values, body, request, now, before)
+                poll.answers.append(consistent(values))
             except FeedRefused as error:
                 poll.refusals.append(self._refusal(request, error))
                 if not request.optional:

@@ -21,9 +21,10 @@ from wattgram.base.record import Record
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
+from wattgram.delivery.sinks.client_identity import ClientIdentity
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
@@ -90,8 +91,8 @@ class SparkplugSink:
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
         from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that reading the settings does not need
 
-        named = replace(broker, client_id=f"{broker.client_id}-sparkplug") if broker.client_id else broker
-        self._broker = Broker(named, SPARKPLUG_TIMEOUT)
+        self.identity = ClientIdentity(f"{client_id_of(broker, config.site.name)}-sparkplug")
+        self._broker = Broker(replace(broker, client_id=self.identity.client_id), SPARKPLUG_TIMEOUT)
         self._edge = EdgeNode(config, names.group, names.node)
         self._numbers = SessionNumbers(config.spool.path / SESSION_FILE)
         self._clock = clock
@@ -119,6 +120,7 @@ class SparkplugSink:
 
     async def open(self) -> None:
         """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
+        await self.identity.turn()
         self._number = await asyncio.to_thread(self._numbers.following)
         will = self._edge.topic("NDEATH"), self._edge.death(self._now(), self._number)
         client = self._client = await self._broker.connect(will=will, retained=False)
@@ -126,6 +128,7 @@ class SparkplugSink:
         self._state_time = float("-inf")
         try:
             session = self._session = client.session()
+            self.identity.begin()
             topics = (self._command, self._state) if self._host else (self._command,)
             for topic, reason in (await session.subscribe(topics, self, SPARKPLUG_TIMEOUT)).items():
                 if topic not in self._logged:
@@ -165,6 +168,7 @@ class SparkplugSink:
         session, self._session = self._session, None
         try:
             if session is not None:
+                self.identity.end(session)
                 self._die(session)
         finally:
             if client is not None:
