@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES = 65_536
 """Largest size of a message, bytes."""
+
+PAUSES = 4.0
+"""Pause after a message, in times to read it: a flood gets a small share of the processor."""
+
+LONGEST_REST = 1.0
+"""Longest such pause, s."""
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
@@ -99,7 +106,10 @@ class MqttSource:
             try:
                 async for message in self._broker.listen(self._topic, MESSAGE_BYTES):
                     wait = FIRST_WAIT
-                    self.take(message)
+                    begin = self._clock.monotonic()
+                    # In a thread: the largest message takes a tenth of a second, on a small board half a second.
+                    self._put(await asyncio.to_thread(self._read, message))
+                    await asyncio.sleep(min(LONGEST_REST, PAUSES * (self._clock.monotonic() - begin)))
             except SinkError as error:
                 self.feed.failed(str(error))
             except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever the broker sent
@@ -109,8 +119,19 @@ class MqttSource:
 
     def take(self, message: Message) -> None:
         """Put the signals of a message into the feed; an unusable message changes only the state."""
+        self._put(self._read(message))
+
+    def _read(self, message: Message) -> list[Signal] | ValueError:
         try:
-            self.feed.put(self._signals(message))
+            return self._signals(message)
+        except ValueError as error:
+            return error
+
+    def _put(self, found: list[Signal] | ValueError) -> None:
+        try:
+            if isinstance(found, ValueError):
+                raise found
+            self.feed.put(found)
         except ValueError as error:
             self.feed.failed(f"unusable message: {error}")
 
