@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
+from wattgram.base.fair_share import FairShare
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
@@ -28,12 +29,6 @@ if TYPE_CHECKING:
 
 MESSAGE_BYTES = 65_536
 """Largest size of a message, bytes."""
-
-PAUSES = 4.0
-"""Pause after a message, in times to read it: a flood gets a small share of the processor."""
-
-LONGEST_REST = 1.0
-"""Longest such pause, s."""
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
@@ -100,16 +95,16 @@ class MqttSource:
 
     async def run(self) -> None:
         """Receive messages until cancelled."""
-        wait = FIRST_WAIT
+        wait, share, loop = FIRST_WAIT, FairShare(), asyncio.get_running_loop()
         while True:
             self.pulse.within(inf)  # the next message may come at any time
             try:
                 async for message in self._broker.listen(self._topic, MESSAGE_BYTES):
                     wait = FIRST_WAIT
-                    begin = self._clock.monotonic()
+                    begin = loop.time()
                     # In a thread: the largest message takes a tenth of a second, on a small board half a second.
                     self._put(await asyncio.to_thread(self._read, message))
-                    await asyncio.sleep(min(LONGEST_REST, PAUSES * (self._clock.monotonic() - begin)))
+                    await asyncio.sleep(share.pause(begin, loop.time()))
             except SinkError as error:
                 self.feed.failed(str(error))
             except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever the broker sent
