@@ -53,6 +53,7 @@ FACTS = {
     "huawei_dtsu666h": (21, 2, "holding", 64, "big"),
     "huawei_luna2000": (20, 5, "holding", 64, "big"),
     "huawei_smartlogger": (5, 1, "holding", 125, "big"),
+    "huawei_smartlogger_meter": (17, 4, "holding", 125, "big"),
     "huawei_sun2000": (40, 14, "holding", 64, "big"),
     "inepro_pro380": (19, 5, "holding", 125, "big"),
     "janitza_umg604": (22, 5, "holding", 125, "big"),
