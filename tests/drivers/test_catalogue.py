@@ -51,6 +51,7 @@ FACTS = {
     "growatt_tl3x": (34, 6, "input", 100, "big"),
     "growatt_tlx": (49, 7, "input", 100, "big"),
     "huawei_dtsu666h": (21, 2, "holding", 64, "big"),
+    "huawei_emma": (32, 0, "holding", 64, "big"),
     "huawei_luna2000": (20, 5, "holding", 64, "big"),
     "huawei_smartlogger": (5, 1, "holding", 125, "big"),
     "huawei_smartlogger_meter": (17, 4, "holding", 125, "big"),

@@ -32,6 +32,7 @@ HYBRIDS = (
     "fronius_sunspec_int_sf",
     "goodwe_et",
     "growatt_tlx",
+    "huawei_emma",
     "huawei_sun2000",
     "sma_native",
     "sofar_g3",
