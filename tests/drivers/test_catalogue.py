@@ -82,6 +82,7 @@ FACTS = {
     "solaredge_meter_1": (29, 0, "holding", 125, "big"),
     "solis_hybrid_33xxx": (46, 1, "input", 40, "big"),
     "solis_string_3xxx": (22, 4, "input", 40, "big"),
+    "sungrow_ihomemanager": (13, 2, "input", 100, "little"),
     "sungrow_logger": (6, 4, "input", 100, "big/little"),
     "sungrow_sg_string": (41, 6, "input", 100, "little"),
     "sungrow_sh_hybrid": (51, 12, "input", 100, "little"),
