@@ -71,6 +71,8 @@ FACTS = {
     "siemens_pac2200": (33, 10, "holding", 125, "big"),
     "siemens_pac3200_pac4200": (29, 3, "holding", 125, "big"),
     "siemens_sitrans_mass6000": (8, 8, "holding", 125, "big"),
+    "sma_data_manager": (6, 6, "holding", 125, "big"),
+    "sma_data_manager_battery": (4, 4, "holding", 125, "big"),
     "sma_native": (46, 4, "holding", 125, "big"),
     "socomec_countis_e2x_e3x": (24, 0, "holding", 125, "big"),
     "sofar_g3": (52, 6, "holding", 48, "big"),
