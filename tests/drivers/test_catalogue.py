@@ -71,6 +71,7 @@ FACTS = {
     "siemens_pac2200": (33, 10, "holding", 125, "big"),
     "siemens_pac3200_pac4200": (29, 3, "holding", 125, "big"),
     "siemens_sitrans_mass6000": (8, 8, "holding", 125, "big"),
+    "sigenergy_plant": (28, 21, "holding", 125, "big"),
     "sma_data_manager": (6, 6, "holding", 125, "big"),
     "sma_data_manager_battery": (4, 4, "holding", 125, "big"),
     "sma_native": (46, 4, "holding", 125, "big"),

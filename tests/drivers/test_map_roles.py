@@ -34,6 +34,7 @@ HYBRIDS = (
     "growatt_tlx",
     "huawei_emma",
     "huawei_sun2000",
+    "sigenergy_plant",
     "sma_native",
     "sofar_g3",
     "sofar_hyd_legacy",
