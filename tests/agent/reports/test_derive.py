@@ -75,6 +75,20 @@ def test_each_line_is_checked_with_a_calculator(config_path: Path) -> None:
     assert {row["device"] for row in readings} == {"incomer"}  # the only device of this configuration
 
 
+def test_a_derivation_is_told_in_chinese_with_the_same_numbers(config_path: Path) -> None:
+    call = ("explain", "-c", str(config_path), "2027-03-27T11:05:00Z", "--window", "tick")
+    english, chinese = called(*call, "--lang", "en"), called(*call, "--lang", "zh")
+    assert (english.code, chinese.code) == (0, 0)
+    assert re.search(r"^比较的 \d+ 个数值均与已发布值一致", chinese.out, re.MULTILINE)
+    for title in ("该区间前后的读数", "各通道的电量", "能量流", "流入能量的碳", "记录闭合", "该记录的各次修订"):
+        assert re.search(rf"^\d+\. {title}$", chinese.out, re.MULTILINE), title
+    # the head has numbers between words, the lines of arithmetic the same as in English
+    assert re.findall(r" = (-?[\d.]+) ", english.out) == re.findall(r" = (-?[\d.]+) ", chinese.out)
+    keys = [set(step["rows"][0]) for step in json.loads(called(*call, "--format", "json").out)["steps"] if step["rows"]]
+    said = json.loads(called(*call, "--format", "json", "--lang", "zh").out)["steps"]
+    assert [set(step["rows"][0]) for step in said if step["rows"]] == keys
+
+
 def test_a_quarter_without_ticks_is_explained_by_its_late_energy(config_path: Path) -> None:
     ended = called("explain", "-c", str(config_path), "2027-03-28T10:05:00Z")
     assert "0 records of tick in 900 s" in ended.out
