@@ -163,7 +163,7 @@ class HttpClient:
         except h11.RemoteProtocolError as error:
             if not wire.heard:
                 raise HttpFailure("closed without an answer") from error
-            raise NoHttp(f"{TLS_THERE} (https://)" if _is_alert(error) else str(error)) from error
+            raise NoHttp(f"{TLS_THERE} (https://)" if wire.alert else str(error)) from error
         response = await self._body(wire, head, deadline)
         done = peer.our_state is h11.DONE and peer.their_state is h11.DONE
         if done and wire.idle and not response.fault and not peer.trailing_data[0]:
@@ -245,16 +245,12 @@ class HttpClient:
 _END = h11.EndOfMessage()
 
 
-def _is_alert(error: h11.RemoteProtocolError) -> bool:
-    """Return whether the bytes that h11 quotes are those of a TLS alert."""
-    return repr(TLS_ALERT)[2:-1] in str(error)
-
-
 class _Wire(asyncio.Protocol):
     """A connection that holds at most BUFFER received bytes, and what the loop reads at once."""
 
     def __init__(self) -> None:
         self.heard = False  # whether a byte came
+        self.alert = False  # whether the bytes begin as a TLS alert
         self._handed = 0.0  # loop time of the last slice
         self._share = FairShare()
         self._received = bytearray()
@@ -302,6 +298,7 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Store received bytes."""
+        self.alert = self.alert or (not self.heard and data.startswith(TLS_ALERT))
         self.heard = True
         self._received += data
         if len(self._received) > BUFFER and not self._paused and self._transport is not None:

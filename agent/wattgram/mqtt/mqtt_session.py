@@ -417,9 +417,9 @@ class MqttSession:
 
     @property
     def was_closed(self) -> bool:
-        """Whether the broker closed the connection without a reason, while it owed no acknowledgement."""
+        """Whether the broker closed the connection without a reason, while it owed no answer."""
         closed = self._end_reason.startswith((CLOSED, "connection lost"))
-        return closed and not self.end_code and not self._unacknowledged
+        return closed and not self.end_code and not (self._unacknowledged or self._subscribing)
 
     def end(self, reason: str) -> None:
         """Stop to use the socket; its owner closes it."""
