@@ -7,7 +7,7 @@ All functions here block and belong into the spool's threads.
 """
 
 from .block import Numbered
-from .database import ASIDE, DATABASE_FILE, REFUSED_KEPT, unreadable
+from .database import ASIDE, DATABASE_FILE, unreadable
 from .files import Batch, Store
 from .journal import Refusal
 from .view import StoreView, connected, journal_records
@@ -15,7 +15,6 @@ from .view import StoreView, connected, journal_records
 __all__ = [
     "ASIDE",
     "DATABASE_FILE",
-    "REFUSED_KEPT",
     "Batch",
     "Numbered",
     "Refusal",

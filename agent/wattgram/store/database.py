@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from wattgram.base.errors import SpoolError
 from wattgram.base.record import Series
 
 from .block import Numbered
-from .journal import JournalEntry
+from .journal import JournalEntry, Refusal
+from .refused_table import keep_newest, refused_of, write_refused
 from .rows import ROW_COLUMNS, all_series, decoded, row, text
 from .salvage import lengthen, readable, readable_rows
 from .small_tables import (
@@ -39,8 +41,8 @@ ASIDE = "spool.db.corrupt"
 TRANSACTION_RECORDS = 1000
 """Records in a transaction or a deletion, to bound the WAL and the time of a commit during a backlog."""
 
-REFUSED_KEPT = 1000
-"""Stored refused records, the latest."""
+REFUSED_SHARE = 4
+"""The refused records take at most this part of the database's size."""
 
 OWN_ROW = "database"
 """Row of `ring` with the number of records in the database itself."""
@@ -60,7 +62,7 @@ class Database:
 
     stored: number of the last record in it. head: that or the highest position. rings: number and total of each ring at
     the last commit. lost: undelivered records that were discarded for lack of room. damaged: records that could not be
-    read. written: bytes, in pages.
+    read. written: bytes, in pages. refused_bytes: limit of the refused records.
     """
 
     def __init__(self, folder: Path, max_size: int) -> None:
@@ -77,6 +79,7 @@ class Database:
         self._checkpoint = max(16, min(1000, max_size // PAGE // 16))
         self._pages = max(64, max_size // PAGE - 2 * self._checkpoint)
         self._max_size = max_size
+        self.refused_bytes = max_size // REFUSED_SHARE
         self._counted = 0
         self._ids: dict[Series, int] = {}
         self._series: dict[int, Series] = {}
@@ -178,6 +181,14 @@ class Database:
     def state(self) -> dict[str, bytes]:
         """Return every piece of state."""
         return states_of(self._opened())
+
+    def refused(self) -> list[Refusal]:
+        """Return the refused records, oldest first."""
+        return list(refused_of(self._opened(), self._series))
+
+    def forget_refused(self, gone: Iterable[tuple[int, str]]) -> None:
+        """Delete refused records, by number and sink."""
+        self._opened().executemany("DELETE FROM refused WHERE seq = ? AND sink = ?", gone)
 
     def mark(self, seq: int, now: int, oldest: int) -> None:
         """Note that all records up to a number were appended before `now`, UTC ns; shrink a file that is too large.
@@ -312,22 +323,8 @@ class Database:
                 reached = {**entry.reached, OWN_ROW: (max([self.stored, *(seq for seq, _ in records)]), count)}
                 db.executemany("INSERT OR REPLACE INTO ring VALUES (?, ?, ?)", ((n, *at) for n, at in reached.items()))
             if entry.refused:
-                db.executemany(
-                    "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        (
-                            refusal.seq,
-                            refusal.sink,
-                            refusal.reason,
-                            *row(0, number(refusal.record.series), refusal.record)[1:5],
-                        )
-                        for refusal in entry.refused
-                    ),
-                )
-                db.execute(
-                    "DELETE FROM refused WHERE rowid NOT IN (SELECT rowid FROM refused ORDER BY seq DESC LIMIT ?)",
-                    (REFUSED_KEPT,),
-                )
+                write_refused(db, entry.refused, number)
+                keep_newest(db, self.refused_bytes)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,6 +241,17 @@ class Store:
         """Return a piece of state."""
         self._opened()
         return self._state.get(name)
+
+    def refused_by(self, sink: str) -> list[Refusal]:
+        """Return the refused records of a sink, oldest first."""
+        found = {refusal.seq: refusal for refusal in self._opened().database.refused() if refusal.sink == sink}
+        found |= {refusal.seq: refusal for refusal in self._refused if refusal.sink == sink}
+        return [found[seq] for seq in sorted(found)]
+
+    def forget_refused(self, gone: Set[tuple[int, str]]) -> None:
+        """Delete refused records, by number and sink. After a crash, those of the journal may come back."""
+        self._refused = [refusal for refusal in self._refused if (refusal.seq, refusal.sink) not in gone]
+        self._opened().database.forget_refused(gone)
 
     def history(self, kind: Kind, since: int, tags: Mapping[str, str]) -> list[Record]:
         """Return the records of a kind with a time of at least `since`, oldest first; of each key the last.

@@ -23,7 +23,7 @@ from typing import NamedTuple, TypeVar
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
-from . import REFUSED_KEPT, Batch, Numbered, Refusal, Store, unreadable
+from . import Batch, Numbered, Refusal, Store, unreadable
 
 __all__ = ["Batch", "Spool"]
 
@@ -75,7 +75,7 @@ class Spool:
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._new_positions: dict[str, int] = {}
-        self._refused: deque[Refusal] = deque(maxlen=REFUSED_KEPT)
+        self._refused: deque[Refusal] = deque(maxlen=MOST_PENDING)
         self._synced = asyncio.Event()
         self._syncing = asyncio.Lock()
         self._store = Store(path, max_size)
@@ -220,6 +220,24 @@ class Spool:
                 self._undelivered[sink] = 0  # counted records that are missing were not readable
                 await synced.wait()
 
+    async def read_after(self, after: int, limit: int) -> tuple[Batch, int]:
+        """Return the next records for sinks after a number, without waiting.
+
+        Also return the number up to which the result is complete.
+        """
+        head = self.head
+        if after < head and self._store.is_open:
+            found = await self._run(partial(self._store.read, after, limit))
+            return Batch(found.records, found.seqs, self._era), found.seqs[-1] if found.seqs else head
+        if after < self._served and (found := self._pending_batch(after, limit)).seqs:
+            return found, found.seqs[-1]
+        return Batch((), (), self._era), max(after, self._served)
+
+    async def newest(self, after: int, count: int) -> Batch:
+        """Return the records for sinks among the last `count` numbers, as far as they come after a number."""
+        batch, _ = await self.read_after(max(after, max(self.head, self._served) - count), count)
+        return batch
+
     def settle(self, sink: str, batch: Batch, count: int) -> None:
         """Note that a sink is done with the first `count` records of its batch."""
         if count and batch.era == self._era:
@@ -228,11 +246,24 @@ class Spool:
             self._advance_position(sink, batch.seqs[count - 1])
 
     async def refuse(self, sink: str, batch: Batch, reasons: dict[int, str]) -> None:
-        """Set records of a batch aside, by index, with the sink's reason; stored at the next sync, the latest only."""
+        """Set records of a batch aside, by index, with the sink's reason; stored at the next sync."""
         self.refused += len(reasons)
         self._refused.extend(
             Refusal(batch.seqs[index], sink, reason, batch.records[index]) for index, reason in reasons.items()
         )
+
+    async def refused_by(self, sink: str) -> list[Refusal]:
+        """Return the records that a sink refused and that are still kept, oldest first."""
+        stored = await self._run(partial(self._store.refused_by, sink)) if self._store.is_open else []
+        known = {refusal.seq for refusal in stored}
+        return stored + [refusal for refusal in self._refused if refusal.sink == sink and refusal.seq not in known]
+
+    async def forget_refused(self, refusals: Sequence[Refusal]) -> None:
+        """Delete refused records, because the sink has accepted them."""
+        gone = {(refusal.seq, refusal.sink) for refusal in refusals}
+        self._refused = deque(refusal for refusal in self._refused if (refusal.seq, refusal.sink) not in gone)
+        if self._store.is_open:
+            await self._run(partial(self._store.forget_refused, gone))
 
     async def history(self, kind: Kind, since: int, tags: dict[str, str] | None = None) -> list[Record]:
         """Return the records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import re
 import ssl
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aiohttp import (
@@ -29,43 +26,16 @@ from wattgram.base.errors import SinkError
 from wattgram.base.network_errors import cause
 from wattgram.base.tls import tls_context
 
+from .influx_verdict import STATUS_HINTS, Outcome, WriteVerdict, write_verdict
+
 REQUEST_TIMEOUT = 10.0
 """Longest time of a request, s."""
 
 CONNECT_SHARE = 0.5
 """Share of REQUEST_TIMEOUT for name resolution and connection."""
 
-CONTENT_STATUS = frozenset({400, 413, 422})
-"""HTTP status codes that refuse the content of a request."""
-
-SUSPICIOUS = 500
-"""The only other status code that the content may cause: a database can fail at a line."""
-
-STATUS_HINTS = {
-    200: "is it a database that answers at this address?",
-    401: "is the token right, and still valid?",
-    403: "may the token write to the bucket?",
-    404: "are url, org and bucket right?",
-    429: "it limits requests; the next attempt follows after the wait that it asks for",
-    500: "what does its log say, is its disk full?",
-    502: "does the database behind the proxy run?",
-    503: "is it starting, or overloaded?",
-    504: "does the database behind the proxy run?",
-}
-
-_DROPPED = re.compile(r"dropped=(\d+)")
-"""End of InfluxDB's message after a partial write."""
-
 PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """TLS context for a database without TLS: without a given context the library reads all authorities of the system."""
-
-
-class ContentRefusal(NamedTuple):
-    """The refusal of a request's content. dropped: number of dropped points, None for unknown."""
-
-    reason: str
-    status: int
-    dropped: int | None
 
 
 class InfluxClient:
@@ -94,8 +64,8 @@ class InfluxClient:
         if client is not None:
             await client.close()  # type: ignore[no-untyped-call]  # the library has no types here
 
-    async def post(self, body: bytes, *, gzip: bool) -> ContentRefusal | None:
-        """Send one request; return the refusal of its content, None for success. `gzip`: whether `body` is compressed.
+    async def post(self, body: bytes, *, gzip: bool) -> WriteVerdict:
+        """Send one request; return whether it is written or its content refused. `gzip`: whether `body` is compressed.
 
         TimeoutError when the database does not answer in time, SinkError for every other failure.
         """
@@ -113,11 +83,8 @@ class InfluxClient:
                     **({"content_encoding": "gzip"} if gzip else {}),
                 )
         except ApiException as error:
-            reason = f"{url}: {_described(error)}"
-            if error.status in CONTENT_STATUS:
-                return ContentRefusal(reason, error.status, _dropped(error))
-            unavailable = error.status != SUSPICIOUS
-            raise SinkError(reason, retry_after=_retry_after(error), unavailable=unavailable) from error
+            headers = {str(name): str(value) for name, value in dict(error.headers or {}).items()}
+            verdict = write_verdict(error.status or 0, str(error.reason or ""), headers, _body(error))
         except ServerTimeoutError as error:
             limit = f"{CONNECT_SHARE * REQUEST_TIMEOUT:g} s"
             reason = f"{url}: not connected within {limit}; is the host there, and does DNS work?"
@@ -126,9 +93,15 @@ class InfluxClient:
             raise TimeoutError(f"no answer within {REQUEST_TIMEOUT:g} s") from error
         except (ClientError, OSError) as error:
             raise SinkError(f"{url}: {_broken(error)}", unavailable=isinstance(error, ClientConnectorError)) from error
-        if status != 204:
-            raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", unavailable=True)
-        return None
+        else:
+            verdict = write_verdict(status, "", {}, "")
+        if verdict.outcome in (Outcome.UNAVAILABLE, Outcome.UNCLEAR):
+            raise SinkError(
+                f"{url}: {verdict.reason}",
+                retry_after=verdict.retry_after,
+                unavailable=verdict.outcome is Outcome.UNAVAILABLE,
+            )
+        return replace(verdict, reason=f"{url}: {verdict.reason}")
 
 
 def _broken(error: ClientError | OSError) -> str:
@@ -146,45 +119,3 @@ def _broken(error: ClientError | OSError) -> str:
 def _body(error: ApiException) -> str:
     body = error.body
     return body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
-
-
-def _described(error: ApiException) -> str:
-    status = error.status or 0
-    hint = STATUS_HINTS.get(status) or (STATUS_HINTS[500] if status >= 500 else "")
-    words = str(error.reason or "")[:100]
-    text = f"HTTP {status} {words if words.isprintable() else repr(words)}: {_body(error).strip()[:200]!r}"
-    if 300 <= status < 400:
-        text, hint = f"HTTP {status} to {_header(error, 'location')[:200]!r}", "is that the right url?"
-    return f"{text}, {hint}" if hint else text
-
-
-def _dropped(error: ApiException) -> int | None:
-    """Return the number of points that a partial write dropped, None if the response does not contain it."""
-    found = _DROPPED.search(_body(error))
-    return int(found[1]) if found else None
-
-
-def _header(error: ApiException, name: str) -> str:
-    return next((str(value) for key, value in dict(error.headers or {}).items() if key.lower() == name), "")
-
-
-def _retry_after(error: ApiException) -> float | None:
-    """Return the wait in s that the database asks for, at most an hour.
-
-    A date counts from the date of the response (RFC 9110, 10.2.3).
-    """
-    asked = _header(error, "retry-after").strip()
-    if asked.isdecimal():
-        return min(3600.0, float(asked))
-    until, now = _date(asked), _date(_header(error, "date"))
-    if until is None or now is None:
-        return None
-    return max(0.0, min(3600.0, (until - now).total_seconds()))
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return found.replace(tzinfo=found.tzinfo or UTC)

@@ -18,6 +18,7 @@ from wattgram.base import toml_table
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
+from wattgram.base.refusal import SinkRefusal
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
@@ -128,7 +129,7 @@ class SparkplugSink:
         except ValueError as error:
             raise SinkError(f"{self._broker.where}: the birth cannot be sent: {error}") from error
 
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, SinkRefusal]:
         """Send records and wait until the broker has read them; return refusals of records that are too large."""
         if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
