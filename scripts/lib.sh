@@ -225,3 +225,17 @@ install() {
     fingerprint >"$stamp"
     fingerprint >"$plain"
 }
+
+# audit_tools: the programs of requirements/audit.txt in build/audit/bin; they share no package with .venv.
+audit_tools() {
+    find_environment
+    stamp=build/audit/installed
+    [ "$(cat "$stamp" 2>/dev/null)" != "$(sha256sum requirements/audit.txt)" ] || return 0
+    say "installing the tools of requirements/audit.txt in build/audit"
+    rm -rf build/audit
+    mkdir -p build
+    quietly .venv/bin/python -m venv build/audit &&
+        quietly build/audit/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements/audit.txt ||
+        give_up "pip could not install requirements/audit.txt; see above"
+    sha256sum requirements/audit.txt >"$stamp"
+}

@@ -89,6 +89,14 @@ def test_no_container_is_root_or_may_become_root(tmp_path: Path) -> None:
     assert published == ["8883:8883", "127.0.0.1:3000:3000"]  # the broker alone is for other machines
 
 
+def test_each_container_has_limits_and_each_foreign_image_a_digest() -> None:
+    for name, service in compose()["services"].items():
+        assert service["pids_limit"] <= 256, name
+        assert re.fullmatch(r"[0-9]+[mg]", service["mem_limit"]), name
+        if "build" not in service:
+            assert re.fullmatch(r"[a-z/-]+:[0-9.]+@sha256:[0-9a-f]{64}", service["image"]), name
+
+
 def test_no_secret_stands_in_the_compose_file() -> None:
     for name, service in compose()["services"].items():
         for key, value in service.get("environment", {}).items():

@@ -101,9 +101,9 @@ class Scripted:
 class Judging:
     """A sink that answers one record after the other.
 
-    `judge` says of each number "" (accepted), "never" (lasting refusal), "later" (passing refusal), "unwritable", "field"
-    (stored without a field), "cut" (the connection ends at it), "lost" (it ends, and earlier answers get lost), "busy"
-    (it ends for a reason of the sink's own) or "bug".
+    `judge` says of each number "" (accepted), "never" (lasting refusal), "later" (passing refusal), "unwritable",
+    "field" (stored without a field), "cut" (the connection ends at it), "lost" (it ends, and earlier answers get lost),
+    "busy" (it ends for a reason of the sink's own) or "bug".
     """
 
     name = "one"

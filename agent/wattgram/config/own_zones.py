@@ -8,7 +8,7 @@ from pathlib import Path
 
 from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import nearest
-from wattgram.base.untrusted import quoted
+from wattgram.base.untrusted import content, decoded, quoted
 from wattgram.grid.factor_rows import FactorRow
 from wattgram.grid.signal import HIGHEST, SUPPLIED
 
@@ -47,14 +47,11 @@ def read(directory: Path) -> tuple[FactorRow, ...]:
     rows: list[FactorRow] = []
     for file in files:
         try:
-            if file.stat().st_size > MOST_BYTES:
-                mistakes.append(f"{file}: found {file.stat().st_size} bytes; allowed: at most {MOST_BYTES}")
-                continue
-            rows += _rows(file, file.read_text(encoding="utf-8-sig"), mistakes)
+            rows += _rows(file, decoded(content(file, MOST_BYTES)), mistakes)
         except OSError as error:
             mistakes.append(f"{file}: cannot be read: {error.strerror or error}")
-        except UnicodeDecodeError as error:
-            mistakes.append(f"{file}: byte {error.start}: found no UTF-8; allowed: CSV in UTF-8")
+        except ValueError as error:
+            mistakes.append(f"{file}: {error}")
     if len(rows) > MOST_ROWS:
         mistakes.append(f"{folder}: found {len(rows)} rows; allowed: at most {MOST_ROWS}")
     seen: set[tuple[str, int, str]] = set()

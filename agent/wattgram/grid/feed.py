@@ -117,9 +117,11 @@ class Feed:
         if len(signals) > self._most:
             raise ValueError(f"found {len(signals)} values; at most {self._most} are kept")
         now = self._clock.time()
-        good = [signal for signal in signals if possible(signal.intensity) and _is_timely(signal, now + AHEAD)]
-        if good and (wrong := sum(not possible(signal.intensity) for signal in signals)):
-            remark = "; ".join(filter(None, (remark, f"{wrong} impossible values not used; expected 0 to 2000 g/kWh")))
+        good = [signal for signal in signals if _is_possible(signal) and _is_timely(signal, now + AHEAD)]
+        if good and (wrong := sum(not _is_possible(signal) for signal in signals)):
+            allowed = "above 0" if good[0].basis == "lifecycle" else "0"
+            text = f"{wrong} impossible values not used; expected {allowed} to 2000 g/kWh"
+            remark = "; ".join(filter(None, (remark, text)))
         if not good:
             raise ValueError("found no value that is possible and not ahead of time" if signals else "found no value")
         # With the same edition the previous process had the same answers.
@@ -236,6 +238,10 @@ def distinct(feeds: Sequence[Feed]) -> list[str]:
         name if (before := names[:index].count(name)) == 0 else f"{name} #{before + 1}"
         for index, name in enumerate(names)
     ]
+
+
+def _is_possible(signal: Signal) -> bool:
+    return possible(signal.intensity, signal.basis)
 
 
 def _is_timely(signal: Signal, latest: int) -> bool:

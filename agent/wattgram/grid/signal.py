@@ -64,9 +64,12 @@ class Signal:
         return replace(self, intensity=nan, arrived=time, clean_share=nan, shares=None, raw=nan)
 
 
-def possible(intensity: float) -> bool:
-    """Return whether an intensity is possible: from 0 to 2000 g/kWh (METHOD 4.2)."""
-    return isfinite(intensity) and 0.0 <= intensity <= HIGHEST
+def possible(intensity: float, basis: str = "direct") -> bool:
+    """Return whether an intensity is possible: from 0 to 2000 g/kWh (METHOD 4.2), with basis "lifecycle" above 0.
+
+    Each power plant has a footprint. A service that gives a life-cycle intensity of 0 has no value.
+    """
+    return isfinite(intensity) and 0.0 <= intensity <= HIGHEST and not (intensity == 0.0 and basis == "lifecycle")
 
 
 def _equal(first: float, second: float) -> bool:

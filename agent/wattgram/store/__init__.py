@@ -6,9 +6,11 @@
 All functions here block and belong into the spool's threads.
 """
 
+from .batch import Batch
 from .block import Numbered
 from .database import ASIDE, DATABASE_FILE, unreadable
-from .files import Batch, Store
+from .files import Store
+from .folder_opening import FolderReplaced, is_wrong_path
 from .journal import Refusal
 from .view import StoreView, connected, journal_records
 
@@ -16,11 +18,13 @@ __all__ = [
     "ASIDE",
     "DATABASE_FILE",
     "Batch",
+    "FolderReplaced",
     "Numbered",
     "Refusal",
     "Store",
     "StoreView",
     "connected",
+    "is_wrong_path",
     "journal_records",
     "unreadable",
 ]

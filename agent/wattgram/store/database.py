@@ -6,7 +6,9 @@ A damaged file is replaced at opening. synchronous=FULL is the only mode that ke
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
@@ -18,7 +20,9 @@ from wattgram.base.record import Series
 
 from .block import Numbered
 from .journal import JournalEntry, Refusal
+from .read_only_database import read_only
 from .refused_table import keep_newest, refused_of, write_refused
+from .regular_files import OWN_MODE, narrow_mode
 from .rows import ROW_COLUMNS, all_series, decoded, row, text
 from .salvage import lengthen, readable, readable_rows
 from .small_tables import (
@@ -43,6 +47,9 @@ TRANSACTION_RECORDS = 1000
 
 REFUSED_SHARE = 4
 """The refused records take at most this part of the database's size."""
+
+RECOVERY_ROOM = 1 << 18
+"""Room beside the copy of a damaged file, bytes: the log and its index."""
 
 OWN_ROW = "database"
 """Row of `ring` with the number of records in the database itself."""
@@ -104,6 +111,15 @@ class Database:
             if schema_of(self._db) != schema_of(reference_database()):
                 self.recover()
 
+    def open_read_only(self) -> None:
+        """Open the file on a disk that cannot be written; nothing is created or changed.
+
+        OSError, sqlite3.Error if the disk does not respond or the file is damaged.
+        """
+        self._db = read_only(self.folder / DATABASE_FILE)
+        self._db.text_factory = text
+        self._load()
+
     def close(self) -> None:
         """Close the file."""
         db, self._db = self._db, None
@@ -111,7 +127,11 @@ class Database:
             db.close()
 
     def recover(self) -> None:
-        """Set a damaged file aside and continue with a new one."""
+        """Set a damaged file aside and continue with a new one.
+
+        OSError if the disk has no room for a copy: the damaged file then stays in its place.
+        """
+        self._demand_room()
         self.close()
         aside = self.folder / ASIDE
         for suffix in ("", "-wal"):
@@ -227,7 +247,20 @@ class Database:
             self._delete_keys_before(last + 1)
         return len(expired) == TRANSACTION_RECORDS
 
+    def _demand_room(self) -> None:
+        """Check that a copy of the file fits on the disk: a copy that ends early is a loss."""
+        file, disk = self.folder / DATABASE_FILE, os.statvfs(self.folder)
+        size = file.stat().st_size if file.exists() else 0
+        if disk.f_bavail * disk.f_frsize < min(size, self._max_size) + RECOVERY_ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
     def _connect(self) -> sqlite3.Connection:
+        file = self.folder / DATABASE_FILE
+        # SQLite would create the file by the umask alone; the files beside it get the mode of this file.
+        if not file.exists():
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWN_MODE))
+        for suffix in ("", "-wal", "-shm"):
+            narrow_mode(self.folder / (DATABASE_FILE + suffix))
         db = sqlite3.connect(self.folder / DATABASE_FILE, check_same_thread=False, isolation_level=None)
         db.text_factory = text
         try:

@@ -12,6 +12,7 @@ from wattgram.base.record import Series, record
 from wattgram.commands.site_check import check_plan
 from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config, read
+from wattgram.grid.zone_names import country_of
 from wattgram.store.spool import Spool
 
 T0 = 1_790_000_100 * NS
@@ -197,3 +198,40 @@ def test_a_history_that_names_no_zone_is_one_of_the_former_default(tmp_path: Pat
 def test_a_spool_of_another_site_is_no_history(tmp_path: Path) -> None:
     store(tmp_path, {T0: "table CN-SC 2023 provincial_average"}, site="other")
     assert mistake(tmp_path, "").startswith("grid.zone: missing")
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        (
+            "CN-XZ",
+            "found 'CN-XZ', of which the tables have no row: no notice of China's ministry has a factor of Xizang",
+        ),
+        (
+            "UZ",
+            "found 'UZ', of which the tables have no row: its published average contradicts its mix; allowed: any code",
+        ),
+        ("CN-HK", "found 'CN-HK', nearest: 'HK'"),
+        ("CN-TW", "found 'CN-TW', nearest: 'TW'"),
+        ("CN-SZ", "found 'CN-SZ', nearest: 'CN'"),  # no province by the similarity of two letters
+        ("CN-CHONGQING", "found 'CN-CHONGQING', nearest: 'CN-CQ'"),
+        ("UK", "found 'UK', nearest: 'GB'"),
+        ("四川省", "nearest: 'CN-SC'"),
+        ("中国", "nearest: 'CN'"),
+    ],
+)
+def test_a_mistake_names_a_near_zone_or_why_there_is_none(tmp_path: Path, zone: str, text: str) -> None:
+    found = mistake(tmp_path, f'zone = "{zone}"')
+    assert text in found
+    assert "or a row in zones.d" in found
+
+
+@pytest.mark.parametrize(
+    ("timezone", "country"),
+    [
+        ("Asia/Calcutta", "IN"), ("Asia/Chongqing", "CN"), ("US/Pacific", "US"), ("Australia/NSW", "AU"), ("GB", "GB"),
+        ("Iceland", "IS"), ("Asia/Kolkata", "IN"), ("US", ""), ("Etc/GMT-8", ""),
+    ],
+)  # fmt: skip
+def test_a_former_name_of_a_time_zone_tells_its_country(timezone: str, country: str) -> None:
+    assert country_of(timezone) == country

@@ -102,7 +102,8 @@ def test_the_carbon_free_share_is_matched_by_the_hour() -> None:
 def test_without_hourly_data_there_is_no_carbon_free_share() -> None:
     finding = INDICATORS["A13"].find(period(*JANUARY, MIXED), plant())
     assert lacking(finding) == (
-        "no day of 2026-01-01..2026-02-01 has carbon_free_share.part and carbon_free_share.whole"
+        "no day of 2026-01-01..2026-02-01 has carbon free share; "
+        "wait for a day with these values; `wattgram report` shows the stored ones"
     )
 
 

@@ -16,6 +16,7 @@ from wattgram.base import toml_table
 from wattgram.base.clock import Clock
 from wattgram.base.encoders import LineProtocol
 from wattgram.base.errors import SinkError
+from wattgram.base.proxies import ProxyKeys, read_proxy
 from wattgram.base.record import Record
 from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.base.toml_table import Table
@@ -54,6 +55,7 @@ class InfluxConfig:
     bucket: str
     token: str | None = field(default=None, repr=False)
     ca: Path | None = None
+    proxy: ProxyKeys | None = None
 
 
 def read(table: Table, directory: Path) -> InfluxConfig:
@@ -65,6 +67,7 @@ def read(table: Table, directory: Path) -> InfluxConfig:
         bucket=table.take("bucket", toml_table.matching(r".+", "a bucket's name"), toml_table.REQUIRED) or "",
         token=table.take("token", toml_table.secret(directory), None),
         ca=table.take("ca", toml_table.file(directory), None),
+        proxy=read_proxy(table, directory),
     )
     table.done()
     return settings
@@ -101,7 +104,7 @@ class InfluxSink:
     limit = 5000
 
     def __init__(self, config: InfluxConfig) -> None:
-        from .influx_client import InfluxClient  # noqa: PLC0415 - 50 MB that reading the settings does not need
+        from .influx_client import InfluxClient  # noqa: PLC0415 - memory that reading the settings does not need
 
         self._url = config.url
         self._lines = LineProtocol()
@@ -109,7 +112,7 @@ class InfluxSink:
         self._compressed = not _is_local(config.url)
         self._accepts = False  # whether the database accepted a line since `open`
         self.pulse = Pulse(f"deliver {self.name}")
-        self._client = InfluxClient(config.url, config.org, config.bucket, config.token, config.ca)
+        self._client = InfluxClient(config.url, config.org, config.bucket, config.token, config.ca, config.proxy)
 
     async def probe(self) -> None:
         """Send an empty write: a database checks token, organisation and bucket before the content."""

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
+from wattgram.base.network_errors import TLS_THERE
+
 WRITTEN = 204
 """The only status code of an accepted write. Another 2xx comes from a login page or a proxy."""
 
@@ -58,6 +60,10 @@ _CONFLICTS = (
 """Messages about a field whose type differs from the type in the database."""
 
 
+_HTTPS_EXPECTED = re.compile(r"HTTP request .*to (an )?HTTPS (server|port)")
+"""Answer of Go's server and of nginx to a request without TLS on a port with TLS."""
+
+
 class Outcome(Enum):
     """Meaning of a response.
 
@@ -97,15 +103,17 @@ class WriteVerdict:
     retry_after: float | None = None
 
 
-def write_verdict(status: int, phrase: str, headers: Mapping[str, str], body: str) -> WriteVerdict:
+def write_verdict(status: int, phrase: str, headers: Mapping[str, str], body: str, fault: str = "") -> WriteVerdict:
     """Return the verdict on the response to a write.
 
     `phrase`: the reason phrase of the status line. `headers`: by name, in any case. `body`: its text, which the caller
-    has limited.
+    has limited. `fault`: why the body is not complete, if it is not.
     """
     if status == WRITTEN:
         return WriteVerdict(Outcome.WRITTEN)
-    reason = described(status, phrase, headers, body)
+    reason = described(status, phrase, headers, body, fault)
+    if status == 400 and _HTTPS_EXPECTED.search(body):
+        return WriteVerdict(Outcome.UNAVAILABLE, f"{reason}, {TLS_THERE} (https://)", status)
     if status < 300:
         reason = f"HTTP {status}, expected {WRITTEN}; {STATUS_HINTS[200]}"
     message = _message(body)
@@ -119,11 +127,13 @@ def write_verdict(status: int, phrase: str, headers: Mapping[str, str], body: st
     return WriteVerdict(outcome, reason, status, retry_after=retry_after(headers))
 
 
-def described(status: int, phrase: str, headers: Mapping[str, str], body: str) -> str:
+def described(status: int, phrase: str, headers: Mapping[str, str], body: str, fault: str = "") -> str:
     """Describe a response in one printable line, with a hint."""
     hint = STATUS_HINTS.get(status) or (STATUS_HINTS[500] if status >= 500 else "")
     words = phrase[:100]
     text = f"HTTP {status} {words if words.isprintable() else repr(words)}: {body.strip()[:200]!r}"
+    if fault:
+        text += f" ({fault})"
     if 300 <= status < 400:
         text, hint = f"HTTP {status} to {_header(headers, 'location')[:200]!r}", "is that the right url?"
     return f"{text}, {hint}" if hint else text

@@ -124,7 +124,10 @@ def of_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """
     require_group(facility, "transport")
     if facility.basis != "direct":
-        raise MissingInput("petrol is compared without upstream emissions", 'set [grid] basis = "direct"')
+        raise MissingInput(
+            "petrol is compared without upstream emissions",
+            'set [grid] basis = "direct"; a zone without a direct row also needs factor_g_per_kwh or a [[grid.source]]',
+        )
     sums = summed(stretch, "transport_emission", "transport_energy")
     carbon, energy = sums.kg("transport_emission"), sums.kwh("transport_energy")
     intensity = 1e3 * quotient(carbon, energy, f"no EV charging in {stretch.name}")

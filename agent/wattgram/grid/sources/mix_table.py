@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 
 from wattgram.base.untrusted import quoted
 from wattgram.grid.mix import STORAGE_FUELS, UNKNOWN, Factors
@@ -36,7 +37,10 @@ MOST_NAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class MixRow:
-    """Amounts by series from `begin` to before `end`, UTC ns; None for an unknown amount."""
+    """Amounts by series from `begin` to before `end`, UTC ns; None for an unknown amount.
+
+    NaN for an amount of which the response has two different numbers: the row is not used.
+    """
 
     begin: int
     end: int
@@ -84,6 +88,10 @@ def mixes(
     gone = _gone(series, fuels, before)
     holes = _Holes()
     made: list[Signal] = []
+    doubtful = {name for row in rows for name, amount in row.amounts.items() if amount is not None and isnan(amount)}
+    if doubtful:
+        holes.mistake = f"{_names(dict.fromkeys(doubtful))} with two different amounts"
+        rows = [row for row in rows if not any(amount is not None and isnan(amount) for amount in row.amounts.values())]
     for index, row in enumerate(rows):
         known = {name: amount for name, amount in row.amounts.items() if amount is not None}
         missing = sorted(series - known.keys())
@@ -104,6 +112,14 @@ def mixes(
         except ValueError as error:  # an unusable period does not discard the others
             holes.mistake = holes.mistake or str(error)
     return WebValues(made, holes.remark())
+
+
+def agreed(amounts: Mapping[str, float | None], name: str, amount: float | None) -> float | None:
+    """Return the amount of a series that a response may give more than once: NaN for a second, different number."""
+    before = amounts.get(name)
+    if before is None or amount is None:
+        return amount if before is None else before
+    return amount if amount == before else nan
 
 
 def _amount(rows: Sequence[MixRow], index: int, name: str) -> float:

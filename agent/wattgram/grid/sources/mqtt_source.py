@@ -81,7 +81,7 @@ class MqttSource:
     def __init__(
         self, feed: Feed, broker: MqttConfig, topic: str, terms: ValueTerms, clock: Clock, chance: random.Random
     ) -> None:
-        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - 16 MB that reading the settings does not need
+        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that reading the settings does not need
 
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)

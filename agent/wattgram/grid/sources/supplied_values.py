@@ -102,8 +102,9 @@ def _signal(entry: SuppliedValue, begin: int, end: int, terms: ValueTerms, arriv
     if entry.basis not in (None, basis):
         raise ValueError(f"basis: found {quoted(entry.basis)}; expected {basis!r}, as the configuration has it")
     if entry.intensity is not None:
-        if not possible(entry.intensity):
-            raise ValueError(f"intensity: found {entry.intensity:g}; expected 0 to 2000 g/kWh")
+        if not possible(entry.intensity, basis):
+            allowed = "above 0" if basis == "lifecycle" else "0"
+            raise ValueError(f"intensity: found {entry.intensity:g}; expected {allowed} to 2000 g/kWh")
         tier = (ESTIMATED if entry.estimated else MEASURED) if live else SUPPLIED
         return Signal(entry.intensity, basis, terms.source, tier, begin, end, arrived, estimated=entry.estimated)
     return terms.factors.signal(

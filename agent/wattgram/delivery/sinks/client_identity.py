@@ -1,0 +1,112 @@
+"""Two clients of one client id end each other's connections: one event, and longer pauses between two attempts.
+
+Version 5 of MQTT names the reason. In 3.1.1 the broker only closes: wattgram assumes the same after several short
+connections that ended while nothing was unanswered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from wattgram.delivery.sink_state import EventPublisher
+from wattgram.mqtt.mqtt_session import MqttSession
+from wattgram.mqtt.packets import TAKEN_OVER
+
+log = logging.getLogger(__name__)
+
+CLIENT_ID_IN_USE, CLIENT_ID_FREE = "client id in use", "client id free again"
+"""Events."""
+
+TAKEOVER_WAIT, LONGEST_TAKEOVER_WAIT = 5.0, 45.0
+"""Shortest and longest pause before the next attempt, s; the pause doubles each time. A pause of a minute would be an
+outage of its own for the operator."""
+
+SHORT_CONNECTION = 60.0
+"""Longest life of a connection that another client may have ended, s."""
+
+SUSPICIOUS_ENDS = 3
+"""Short connections in a row, closed without a reason, from which another client is assumed."""
+
+UNDISTURBED = 600.0
+"""Life of a connection after which the client id counts as free, s."""
+
+
+@runtime_checkable
+class IdentifiedSink(Protocol):
+    """A sink with a client id."""
+
+    identity: ClientIdentity
+
+
+class ClientIdentity:
+    """The connections of one client id. losses: connections that another client ended, since the id was free.
+
+    on_loss: called after each loss with the number of losses and a line for a person.
+    """
+
+    def __init__(self, client_id: str, chance: random.Random | None = None) -> None:
+        self.client_id = client_id
+        self.events: EventPublisher | None = None
+        self.on_loss: Callable[[int, str], None] | None = None
+        self.losses = 0
+        self._chance = chance or random.Random()  # noqa: S311 - it spreads attempts and needs no secrecy
+        self._since: float | None = None  # of the connection, s
+        self._short = 0
+        self._free: asyncio.TimerHandle | None = None
+
+    @property
+    def pause(self) -> float:
+        """Pause before the next attempt, s."""
+        if not self.losses:
+            return 0.0
+        wait = min(LONGEST_TAKEOVER_WAIT, TAKEOVER_WAIT * 2.0 ** min(self.losses - 1, 10))
+        return wait * self._chance.uniform(0.75, 1.0)
+
+    async def turn(self) -> None:
+        """Wait for the time of the next attempt."""
+        await asyncio.sleep(self.pause)
+
+    def begin(self) -> None:
+        """Note a new connection."""
+        loop = asyncio.get_running_loop()
+        self._since = loop.time()
+        if self.losses:
+            self._free = loop.call_later(UNDISTURBED, self._undisturbed)
+
+    def end(self, session: MqttSession) -> None:
+        """Note the end of a connection, before its orderly end by this client."""
+        if self._since is None:
+            return
+        life, self._since = asyncio.get_running_loop().time() - self._since, None
+        if self._free is not None:
+            self._free.cancel()
+        self.note(life, session.end_code, closed=session.was_closed)
+
+    def note(self, life: float, code: int, *, closed: bool) -> None:
+        """Note an end after `life` s, with the broker's reason code. `closed`: as `MqttSession.was_closed`."""
+        self._short = self._short + 1 if closed and life < SHORT_CONNECTION else 0
+        if life >= UNDISTURBED:
+            self.losses = 0
+        if code != TAKEN_OVER and self._short < SUSPICIOUS_ENDS:
+            return
+        self.losses += 1
+        who = "another client uses" if code == TAKEN_OVER else "perhaps another client uses"
+        text = (
+            f"{who} the client_id {self.client_id!r}, and the broker ends this connection for the other; "
+            "is a second gateway or a second run of this site connected? stop it, or set client_id in [mqtt]"
+        )
+        if self.losses == 1:
+            log.warning("mqtt: %s", text)
+            if self.events is not None:
+                self.events.event("", CLIENT_ID_IN_USE, text)
+        if self.on_loss is not None:
+            self.on_loss(self.losses, text)
+
+    def _undisturbed(self) -> None:
+        self.losses = self._short = 0
+        if self.events is not None:
+            self.events.event("", CLIENT_ID_FREE, f"{self.client_id!r} connected for {UNDISTURBED:g} s")
