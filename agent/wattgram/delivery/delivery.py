@@ -13,6 +13,7 @@ from wattgram.store.spool import Spool
 
 from .backlog import Backlog, NumberedRecord
 from .failure_search import FailureSearch
+from .handover import Handover
 from .sink_state import EventPublisher, Outage
 from .sinks.sink import SINK_STEP, Sink
 from .suspects import Suspects
@@ -20,8 +21,8 @@ from .suspects import Suspects
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
 
-LONGEST_PAUSE = 8.0
-"""Longest pause in s while only suspects are left; after it, they are written again."""
+LONGEST_PAUSE = 10.0
+"""Time in s without any other record, after which the suspects are written again."""
 
 READ_SECONDS = 60.0
 """Longest time to read a batch from the disk, real s."""
@@ -65,9 +66,10 @@ class Delivery:
         self._suspects = Suspects()
         self._backlog = Backlog(sink.name, spool)
         self._search = FailureSearch()
+        self._handover = Handover(sink, spool)
         self._unproven = False  # whether the sink has accepted nothing since a refusal
         self._probe_first = False
-        self._pause = FIRST_WAIT  # s, while only suspects are left
+        self._paused = 0.0  # s, while only suspects are left
 
     async def run(self) -> None:
         """Deliver until cancelled.
@@ -128,6 +130,8 @@ class Delivery:
             await self._wait_for_others()
         if self._suspects.ripe:
             await self._write_suspects()
+        if not self._unproven:
+            self.progress.delivered += await self._handover.step()
         if self._suspects.accepted > before:
             self._outage.recovered(self._spool.undelivered(self.sink.name))
 
@@ -138,7 +142,7 @@ class Delivery:
 
         Note whether there are new suspects while no record is accepted.
         """
-        self._pause = FIRST_WAIT
+        self._paused = 0.0
         before = self._suspects.accepted
         if self._search.active:
             await self._probe()
@@ -236,13 +240,13 @@ class Delivery:
         await self._probe()
         if self._suspects.accepted > before:
             return
-        if self._pause > LONGEST_PAUSE:
+        if self._paused >= LONGEST_PAUSE:
             self._unproven = True
             await self._write_suspects()
             self._check_accepted(before)
         else:
-            await self.pulse.sleep(self._clock, self._pause)
-            self._pause *= 2.0
+            await self.pulse.sleep(self._clock, FIRST_WAIT)
+            self._paused += FIRST_WAIT
 
     async def _note_failed_alone(self, numbered: NumberedRecord, error: Exception) -> None:
         """Note the failure of the sink at one record."""

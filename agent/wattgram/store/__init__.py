@@ -12,7 +12,8 @@ from .database import ASIDE, DATABASE_FILE, unreadable
 from .files import Store
 from .folder_opening import FolderReplaced, is_wrong_path
 from .journal import Refusal
-from .view import StoreView, connected, journal_records
+from .refused_table import again_file
+from .view import StoreView, connected, journal_records, journal_refusals
 
 __all__ = [
     "ASIDE",
@@ -23,8 +24,10 @@ __all__ = [
     "Refusal",
     "Store",
     "StoreView",
+    "again_file",
     "connected",
     "is_wrong_path",
     "journal_records",
+    "journal_refusals",
     "unreadable",
 ]

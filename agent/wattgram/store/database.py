@@ -45,8 +45,11 @@ ASIDE = "spool.db.corrupt"
 TRANSACTION_RECORDS = 1000
 """Records in a transaction or a deletion, to bound the WAL and the time of a commit during a backlog."""
 
+REFUSED_BYTES = 1 << 24
+"""Default limit of the refused records, bytes."""
+
 REFUSED_SHARE = 4
-"""The refused records take at most this part of the database's size."""
+"""The refused records take at most one of so many parts of the database."""
 
 RECOVERY_ROOM = 1 << 18
 """Room beside the copy of a damaged file, bytes: the log and its index."""
@@ -69,7 +72,7 @@ class Database:
 
     stored: number of the last record in it. head: that or the highest position. rings: number and total of each ring at
     the last commit. lost: undelivered records that were discarded for lack of room. damaged: records that could not be
-    read. written: bytes, in pages. refused_bytes: limit of the refused records.
+    read. written: bytes, in pages.
     """
 
     def __init__(self, folder: Path, max_size: int) -> None:
@@ -86,7 +89,7 @@ class Database:
         self._checkpoint = max(16, min(1000, max_size // PAGE // 16))
         self._pages = max(64, max_size // PAGE - 2 * self._checkpoint)
         self._max_size = max_size
-        self.refused_bytes = max_size // REFUSED_SHARE
+        self._refused_bytes = min(REFUSED_BYTES, max_size // REFUSED_SHARE)
         self._counted = 0
         self._ids: dict[Series, int] = {}
         self._series: dict[int, Series] = {}
@@ -202,6 +205,10 @@ class Database:
         """Return every piece of state."""
         return states_of(self._opened())
 
+    def limit_refused(self, size: int) -> None:
+        """Limit the refused records to a number of bytes, and to their share of the database."""
+        self._refused_bytes = min(size, self._max_size // REFUSED_SHARE)
+
     def refused(self) -> list[Refusal]:
         """Return the refused records, oldest first."""
         return list(refused_of(self._opened(), self._series))
@@ -302,6 +309,7 @@ class Database:
                     states_of(old, readable),
                     rings_of(old, readable),
                 )
+                refused = list(readable(lambda: refused_of(old, series)))
                 delivered = min(positions.values(), default=0)
                 chunk: list[Numbered] = []
                 for row in readable_rows(old, 0):
@@ -311,7 +319,7 @@ class Database:
                     if len(chunk) == TRANSACTION_RECORDS:
                         self._transact(JournalEntry(chunk), delivered)
                         chunk = []
-                self._transact(JournalEntry(chunk, state, positions, (), reached), delivered)
+                self._transact(JournalEntry(chunk, state, positions, refused, reached), delivered)
                 missing = max(0, reached.get(OWN_ROW, (0, 0))[1] - len(copied))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             log.error("spool: %s could not be copied completely: %s", aside, error)
@@ -357,7 +365,7 @@ class Database:
                 db.executemany("INSERT OR REPLACE INTO ring VALUES (?, ?, ?)", ((n, *at) for n, at in reached.items()))
             if entry.refused:
                 write_refused(db, entry.refused, number)
-                keep_newest(db, self.refused_bytes)
+                keep_newest(db, self._refused_bytes)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 from wattgram.base.record import Record, Series
 
@@ -13,6 +14,11 @@ from .rows import row
 
 ROW_BYTES = 64
 """Allowance for the numbers and the overhead of a row, bytes."""
+
+
+def again_file(folder: Path, sink: str) -> Path:
+    """Return the file with which a command asks the daemon to hand the refused records of a sink over again."""
+    return folder / f"again-{sink}"
 
 
 def refused_of(db: sqlite3.Connection, series: Mapping[int, Series]) -> Iterator[Refusal]:

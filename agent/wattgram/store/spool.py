@@ -25,7 +25,10 @@ from wattgram.base.record import Kind, Record
 from . import Batch, FolderReplaced, Numbered, Refusal, Store, is_wrong_path, unreadable
 from .carried_records import CarriedRecords, carried
 
-__all__ = ["Batch", "Spool"]
+__all__ = ["Batch", "RefusedRecord", "Spool"]
+
+RefusedRecord = Refusal
+"""A record that a sink refused, with number, sink and reason."""
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +131,15 @@ class Spool:
     def log_size(self, size: int) -> None:
         self._log_size = size
         self._store.note_beside(size)
+
+    @property
+    def refused_size(self) -> int:
+        """Limit of the refused records, bytes; to be set before the spool is opened."""
+        return self._store.refused_size
+
+    @refused_size.setter
+    def refused_size(self, size: int) -> None:
+        self._store.refused_size = size
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -300,12 +312,20 @@ class Spool:
         known = {refusal.seq for refusal in stored}
         return stored + [refusal for refusal in self._refused if refusal.sink == sink and refusal.seq not in known]
 
+    async def take_again(self, sink: str) -> list[Refusal]:
+        """Return the refused records of a sink if a command has asked to hand them over again, and end the request."""
+        if not (self._store.is_open and await self._run(partial(self._store.takes_again, sink))):
+            return []
+        await self._run(partial(self._store.end_again, sink))
+        return await self.refused_by(sink)
+
     async def forget_refused(self, refusals: Sequence[Refusal]) -> None:
         """Delete refused records, because the sink has accepted them."""
         gone = {(refusal.seq, refusal.sink) for refusal in refusals}
         self._refused = deque(refusal for refusal in self._refused if (refusal.seq, refusal.sink) not in gone)
-        if self._store.is_open:
-            await self._run(partial(self._store.forget_refused, gone))
+        async with self._syncing:
+            if self._store.is_open:
+                await self._run(partial(self._store.forget_refused, gone))
 
     async def history(self, kind: Kind, since: int, tags: dict[str, str] | None = None) -> list[Record]:
         """Return the records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""

@@ -29,7 +29,7 @@ from tests.support.brokers import Broker, mosquitto, subscriber
 from tests.support.certificates import Certificates, certificates
 from tests.support.deliveries import connected
 from tests.support.records import METER, NOW, numbers, reading, readings, until
-from tests.support.scripted_broker import acknowledge, scripted
+from tests.support.scripted_broker import acknowledge, packet, scripted
 from tests.support.servers import free_port, wait_for
 
 SECRET = "s3cret-of-the-gateway"
@@ -402,7 +402,14 @@ def test_records_stay_queued_after_a_temporary_refusal(run: Callable[..., None])
 def test_a_failure_reports_the_refusals_before_it(run: Callable[..., None]) -> None:
     async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x03\x00\x00\x00")
-        await acknowledge(reader, writer, b"\x00\x90" + b"\x00" * 18)
+        published = 0
+        while published < 21:
+            first, body = await packet(reader)
+            if first >> 4 == 3:
+                number = body[2 + int.from_bytes(body[:2], "big") :][:2]
+                writer.write(b"\x40\x03" + number + (b"\x90" if published == 2 else b"\x00"))
+                published += 1
+        await writer.drain()
         writer.close()
 
     async def work() -> None:
@@ -410,6 +417,7 @@ def test_a_failure_reports_the_refusals_before_it(run: Callable[..., None]) -> N
             await sink.open()
             with pytest.raises(SinkError) as raised:
                 await sink.write(readings(1, 60), 0)
+            # The first message is the status.
             reason = "wattgram/works/device/incomer: topic name invalid (0x90)"
             assert raised.value.refused == {1: SinkRefusal(reason)}
             assert raised.value.taken == set(range(20)) - {1}

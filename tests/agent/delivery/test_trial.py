@@ -225,7 +225,7 @@ def test_a_passing_refusal_counts_only_after_a_minute_beside_accepted_records(tm
             clock.slept.append(61.0)
             await put_until_settled(spool, number + 1)
             assert spool.refused == 1
-        assert event_log.events == [("records refused", "one: not now")]
+        assert ("records refused", "one: not now") in event_log.events
 
     asyncio.run(work())
 
