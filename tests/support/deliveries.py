@@ -76,7 +76,7 @@ class Scripted:
         self.got: list[tuple[list[float | str], int]] = []
         self.opened = self.closed = 0
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         raise NotImplementedError
 
     async def open(self) -> None:
@@ -116,7 +116,7 @@ class Judging:
         self.writes: list[list[float | str]] = []
         self.opened = 0
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         raise NotImplementedError
 
     async def open(self) -> None:
@@ -182,3 +182,14 @@ async def put(spool: Spool, first: int, last: int) -> None:
     for record in readings(first, last):
         spool.append(record)
     await spool.sync()
+
+
+async def put_until_settled(spool: Spool, first: int) -> int:
+    """Append one record after the other until all are settled, as a running daemon does; return the last number."""
+    while True:
+        await put(spool, first, first)
+        for _ in range(15):
+            await asyncio.sleep(0.002)
+            if spool.undelivered("one") == 0:
+                return first
+        first += 1

@@ -138,8 +138,10 @@ def _add(findings: Sequence[LiveFinding], name: str, report: CheckReport) -> Non
 
 async def _check_sink(sink: Sink, report: CheckReport) -> None:
     try:
-        await sink.probe()
+        remark = await sink.probe()
     except SinkError as error:
         report.findings.append(f"{sink.name}: {error}")
     else:
         report.notes.append(f"{sink.name}: connected and authorized")
+        if remark:
+            report.notes.append(f"{sink.name}: {remark}")

@@ -14,6 +14,15 @@ LASTING_CODES = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
 """Reason codes that a repetition does not change while the broker's settings stay: not authorised, topic name invalid,
 packet too large, payload format invalid. All others, such as a quota (0x97), may pass."""
 
+WITHOUT_REFUSALS = (
+    "the broker has MQTT 3.1.1, in which it cannot report refusals: a message of a forbidden topic is lost unnoticed or "
+    "ends the connection; use MQTT 5 if rights depend on the topic"
+)
+WITHOUT_REFUSALS_QOS0 = (
+    "Sparkplug has no acknowledgements, so the broker cannot report refusals: check its rights for the topics spBv1.0/"
+)
+"""Remarks for the operator."""
+
 REASON_HINTS = {0x87: "may this user publish there?", 0x97: "which quota has the broker for this user?"}
 
 

@@ -20,7 +20,7 @@ from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.delivery.sink_state import LONG_OUTAGE
 from wattgram.store.spool import Spool
 
-from tests.support.deliveries import Judging, RecordedEvents, Scripted, delivering, put
+from tests.support.deliveries import Judging, RecordedEvents, Scripted, delivering, put, put_until_settled
 from tests.support.records import METER, reading, until
 
 ROOF = replace(METER, tags=(("site", "works"), ("device", "roof"), *METER.tags[2:]))
@@ -30,17 +30,6 @@ def mixed(count: int, strange: int) -> Iterator[Record]:
     """Yield readings of the meter; every `strange`-th reading is of the roof."""
     for number in range(1, count + 1):
         yield reading(number, METER if number % strange else ROOF)
-
-
-async def put_until_settled(spool: Spool, first: int) -> int:
-    """Append one record after the other until all are settled, as a running daemon does; return the last number."""
-    while True:
-        await put(spool, first, first)
-        for _ in range(15):
-            await asyncio.sleep(0.002)
-            if spool.undelivered("one") == 0:
-                return first
-        first += 1
 
 
 @pytest.mark.parametrize("how", ["cut", "bug"])

@@ -114,7 +114,7 @@ class InfluxSink:
         self.pulse = Pulse(f"deliver {self.name}")
         self._client = InfluxClient(config.url, config.org, config.bucket, config.token, config.ca, config.proxy)
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         """Send an empty write: a database checks token, organisation and bucket before the content."""
         await self.open()
         try:
@@ -123,6 +123,7 @@ class InfluxSink:
                 log.debug("influxdb: an empty write: %s", verdict.reason)
         finally:
             await self.close()
+        return ""
 
     async def open(self) -> None:
         """Prepare the client; the first write connects. SinkError for an unreadable CA."""

@@ -19,7 +19,7 @@ from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of
 from wattgram.mqtt.packets import Acknowledgement
-from wattgram.mqtt.reason_classes import publish_refusal
+from wattgram.mqtt.reason_classes import WITHOUT_REFUSALS, publish_refusal
 
 from .client_identity import ClientIdentity
 from .retained_topics import RetainedMessages, RetainedTopics
@@ -142,13 +142,15 @@ class MqttSink:
         self._status_refused = ""
         self._accepts = False  # whether the broker accepted a record since `open`
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         """Log in with another client id and without a will, so that a running daemon keeps its connection."""
         connection = await self._broker.connect()
         try:
+            remark = "" if connection.session().version5 else WITHOUT_REFUSALS
             await connection.disconnect()
         finally:
             connection.abandon()
+        return remark
 
     async def open(self) -> None:
         """Connect with a last will and publish `online`; SinkError when the broker is unavailable or refuses."""

@@ -33,8 +33,11 @@ class Sink(Protocol):
     pulse: Pulse
     """Each request of a write is a step of at most SINK_STEP."""
 
-    async def probe(self) -> None:
-        """Test connection and login without leaving data on the server; SinkError with the reason of a failure."""
+    async def probe(self) -> str:
+        """Test connection and login without leaving data on the server; SinkError with the reason of a failure.
+
+        Return a remark for the operator, "" for none.
+        """
 
     async def open(self) -> None:
         """Connect; SinkError when the server is unavailable."""

@@ -26,6 +26,7 @@ from wattgram.delivery.sinks.client_identity import ClientIdentity
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of
+from wattgram.mqtt.reason_classes import WITHOUT_REFUSALS_QOS0
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
@@ -111,13 +112,17 @@ class SparkplugSink:
         self._rebirth: asyncio.TimerHandle | None = None
         self._reborn = float("-inf")  # loop time of the last births that a host asked for, s
 
-    async def probe(self) -> None:
-        """Log in with another client id and without a will, so that a running daemon keeps its connection."""
+    async def probe(self) -> str:
+        """Log in with another client id and without a will, so that a running daemon keeps its connection.
+
+        With QoS 0 a broker of any version does not report a refusal.
+        """
         connection = await self._broker.connect()
         try:
             await connection.disconnect()
         finally:
             connection.abandon()
+        return WITHOUT_REFUSALS_QOS0
 
     async def open(self) -> None:
         """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
