@@ -47,7 +47,7 @@ HANDSHAKE_ADVICE = {
 }
 """Descriptions by OpenSSL's name of the reason (openssl/sslerr.h)."""
 
-ALERT = b"\x15\x03"
+TLS_ALERT = b"\x15\x03"
 """First bytes of a TLS alert (RFC 8446, 5.1): the answer of a port with TLS to a request without TLS."""
 
 

@@ -28,16 +28,16 @@ class Backlog:
         self._era = -1  # of the numbers
 
     async def read(self, limit: int, is_held: Callable[[int, Record], bool], may_read: Callable[[], bool]) -> bool:
-        """Read records until `limit` wait; return whether the spool has new numbers, so that the earlier are void.
+        """Read records until `limit` wait; return whether the spool has new numbers, so that all earlier ones are void.
 
         Without any unsettled record, wait for one. `is_held`: whether a record is to be kept out of `waiting`.
         `may_read`: whether to read beyond the unsettled records.
         """
-        renumbered = False
         if not self._numbers:
             batch = await self._spool.batch(self._sink, limit)
-            if renumbered := batch.era != self._era:
+            if batch.era != self._era:
                 self._forget(batch.era)
+                return True
             self._take(batch, batch.seqs[-1], is_held)
         while len(self.waiting) < limit and may_read():
             batch, through = await self._spool.read_after(self._cursor, limit - len(self.waiting))
@@ -47,7 +47,7 @@ class Backlog:
             if through == self._cursor:
                 break
             self._take(batch, through, is_held)
-        return renumbered
+        return False
 
     def _take(self, batch: Batch, through: int, is_held: Callable[[int, Record], bool]) -> None:
         """Take records that were read, up to a number."""

@@ -116,6 +116,8 @@ class Delivery:
         if await self._backlog.read(self.sink.limit, self._is_held, self._may_read):
             self._suspects.clear()
             self._search = FailureSearch()
+            self._replayed_until = max(self._replayed_until, self._spool.stored)  # of a disk that was read late
+            return
         self.pulse.within(SINK_STEP)
         before = self._suspects.accepted
         self._unproven = self._unproven and bool(self._suspects)

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 
 from wattgram.base.errors import SinkError
-from wattgram.base.network_errors import ALERT, TLS_THERE, cause, handshake_cause
+from wattgram.base.network_errors import TLS_ALERT, TLS_THERE, cause, handshake_cause
 from wattgram.base.secret import revealed
 from wattgram.base.tcp_connection import Proxy, open_socket
 from wattgram.base.tls import tls_context
@@ -250,7 +250,7 @@ async def _logged_in(
 
 def _described(reason: str) -> str:
     """Return why a broker did not answer a login without TLS."""
-    if f"type 0x{ALERT[0]:02x}" in reason:
+    if f"type 0x{TLS_ALERT[0]:02x}" in reason:
         return f"{TLS_THERE} (mqtts://)"
     return f"{reason}; does the port need TLS (mqtts://)?" if reason == CLOSED else reason
 

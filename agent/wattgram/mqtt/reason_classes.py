@@ -15,7 +15,7 @@ LASTING_CODES = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
 packet too large, payload format invalid. All others, such as a quota (0x97), may pass."""
 
 WITHOUT_REFUSALS = (
-    "the broker has MQTT 3.1.1, in which it cannot report refusals: a message of a forbidden topic is lost unnoticed or "
+    "the broker has MQTT 3.1.1, in which it cannot report refusals: a message of a forbidden topic is lost silently or "
     "ends the connection; use MQTT 5 if rights depend on the topic"
 )
 WITHOUT_REFUSALS_QOS0 = (

@@ -12,7 +12,7 @@ from wattgram.mqtt.packets import REFUSAL_CODE, Acknowledgement
 
 log = logging.getLogger(__name__)
 
-MOST_UNANSWERED = 2
+MOST_UNANSWERED_LOOKS = 2
 """Connections in a row that may end without an answer to the subscription."""
 
 UNANSWERED_PAUSE = 3600.0
@@ -36,7 +36,7 @@ class TopicWatch:
     def begin(self, session: MqttSession, topics: Sequence[str], handler: MessageHandler, now: float) -> None:
         """Subscribe to topics on a new connection; `now`: monotonic, s."""
         self._unanswered = self._unanswered + 1 if self._left else 0
-        if self._unanswered >= MOST_UNANSWERED:
+        if self._unanswered >= MOST_UNANSWERED_LOOKS:
             self._unanswered, self._paused_until = 0, now + UNANSWERED_PAUSE
             log.info("mqtt: the broker ends connections with a subscription; the status is published once a minute")
         self.active, self.since, self._left = False, now, 0
