@@ -12,6 +12,7 @@ from typing import TypeVar
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
+from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.base.watchdog import Pulse
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks.sink import Sink
@@ -58,7 +59,7 @@ class RecordedEvents:
         self.events.append((event, detail))
 
 
-Answer = Callable[[Sequence[Record]], dict[int, str]]
+Answer = Callable[[Sequence[Record]], dict[int, SinkRefusal]]
 
 
 class Scripted:
@@ -75,7 +76,7 @@ class Scripted:
         self.got: list[tuple[list[float | str], int]] = []
         self.opened = self.closed = 0
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         raise NotImplementedError
 
     async def open(self) -> None:
@@ -84,7 +85,7 @@ class Scripted:
             self.unreachable -= 1
             raise SinkError("nobody there")
 
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, SinkRefusal]:
         if self.hangs:
             await asyncio.Event().wait()
         answer = self.answers.pop(0) if self.answers else None
@@ -98,9 +99,12 @@ class Scripted:
 
 
 class Judging:
-    """A sink that takes records one after the other: `judge` says of each number "" (taken), "never", "later", "cut"
-    (the connection ends at it), "lost" (it ends, and what it acknowledged before is not heard of), "busy" (it ends for
-    a reason of the sink's own) or "bug"."""
+    """A sink that answers one record after the other.
+
+    `judge` says of each number "" (accepted), "never" (lasting refusal), "later" (passing refusal), "unwritable",
+    "field" (stored without a field), "cut" (the connection ends at it), "lost" (it ends, and earlier answers get lost),
+    "busy" (it ends for a reason of the sink's own) or "bug".
+    """
 
     name = "one"
     limit = 10
@@ -109,37 +113,41 @@ class Judging:
         self.judge = judge
         self.pulse = Pulse("deliver one")
         self.taken: list[float | str] = []
+        self.writes: list[list[float | str]] = []
         self.opened = 0
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         raise NotImplementedError
 
     async def open(self) -> None:
         self.opened += 1
 
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, SinkRefusal]:
+        self.writes.append(numbers(records))
         taken: list[int] = []
-        refused: dict[int, str] = {}
-        postponed: dict[int, str] = {}
+        refused: dict[int, SinkRefusal] = {}
         for index, number in enumerate(numbers(records)):
             match self.judge(number):
                 case "":
                     taken.append(index)
                     self.taken.append(number)
                 case "never":
-                    refused[index] = f"{number} is wrong"
+                    refused[index] = SinkRefusal(f"{number} is wrong")
                 case "later":
-                    postponed[index] = "not now"
+                    refused[index] = SinkRefusal("not now", RefusalKind.PASSING)
+                case "unwritable":
+                    refused[index] = SinkRefusal(f"{number} has no form", RefusalKind.UNWRITABLE)
+                case "field":
+                    refused[index] = SinkRefusal("field 'f' has another type", RefusalKind.FIELD)
+                    self.taken.append(number)
                 case "cut":
-                    raise SinkError("cut", taken=taken, refused=refused, doubted=postponed)
+                    raise SinkError("cut", taken=taken, refused=refused)
                 case "lost":
                     raise SinkError("lost")
                 case "busy":
                     raise SinkError("busy", taken=taken, unavailable=True)
                 case "bug":
                     raise ZeroDivisionError("oops")
-        if postponed:
-            raise SinkError("refused for now", taken=taken, refused=refused, doubted=postponed)
         return refused
 
     async def close(self) -> None:
@@ -174,3 +182,14 @@ async def put(spool: Spool, first: int, last: int) -> None:
     for record in readings(first, last):
         spool.append(record)
     await spool.sync()
+
+
+async def put_until_settled(spool: Spool, first: int) -> int:
+    """Append one record after the other until all are settled, as a running daemon does; return the last number."""
+    while True:
+        await put(spool, first, first)
+        for _ in range(15):
+            await asyncio.sleep(0.002)
+            if spool.undelivered("one") == 0:
+                return first
+        first += 1

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import replace
+from math import nan
+
 from wattgram_ext.encode import Encoder
 
 from .record import Record, Series
@@ -42,3 +46,15 @@ class Messages:
             cached = self._encoders[series] = encoder, tuple(tags.values())
         encoder, values = cached
         return encoder.json(record.values, (*values, *record.texts), record.time, replayed)
+
+
+def without_field(record: Record, name: str) -> Record:
+    """Return a record in which a field is absent."""
+    series = record.series
+    if name in series.texts:
+        return replace(
+            record,
+            texts=tuple("" if field == name else text for field, text in zip(series.texts, record.texts, strict=True)),
+        )
+    at = 8 * series.fields.index(name)
+    return replace(record, values=record.values[:at] + struct.pack("d", nan) + record.values[at + 8 :])

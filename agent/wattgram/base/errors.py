@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+from .refusal import SinkRefusal
+
 
 class WattgramError(Exception):
     """Base class of all exceptions of the agent."""
@@ -24,11 +26,10 @@ class HistoryError(WattgramError):
 
 
 class SinkError(WattgramError):
-    """The sink did not accept the whole batch. Keep the rest and retry, after `retry_after` s at the earliest if given.
+    """The sink did not answer for the whole batch. Keep the rest and retry, not before `retry_after` s if given.
 
-    Indexes of the batch: `taken`, records that the sink stored before it failed; `refused`, records that the sink will
-    never accept, each with its reason; `doubted`, records refused for a reason that may pass. `unavailable`: the
-    failure has nothing to do with the records sent, so none of them is suspected.
+    Indexes of the batch: `taken`, records that the sink stored before it failed; `refused`, records that it refused.
+    `unavailable`: the failure has nothing to do with the records sent, so none of them is suspected.
     """
 
     def __init__(
@@ -36,8 +37,7 @@ class SinkError(WattgramError):
         message: str,
         *,
         taken: Iterable[int] = (),
-        refused: Mapping[int, str] | None = None,
-        doubted: Mapping[int, str] | None = None,
+        refused: Mapping[int, SinkRefusal] | None = None,
         retry_after: float | None = None,
         unavailable: bool = False,
     ) -> None:
@@ -45,8 +45,11 @@ class SinkError(WattgramError):
         self.unavailable = unavailable
         self.taken = frozenset(taken)
         self.refused = dict(refused or {})
-        self.doubted = dict(doubted or {})
         self.retry_after = retry_after
+
+
+class RefusalsOnly(SinkError):
+    """The sink refused the first records of a batch and accepted none; the rest was not sent. The connection works."""
 
 
 class FeedError(WattgramError):

@@ -77,6 +77,7 @@ SEVERITIES: Mapping[str, Severity] = MappingProxyType(
         "client id in use": "warning",
         "client id free again": "info",
         "records refused": "alarm",
+        "field refused": "warning",
         "spool full": "alarm",
         "spool unreadable": "alarm",
         "spool damaged": "alarm",

@@ -120,6 +120,13 @@ class Record:
             raise KeyError(name)
         return self.numbers()[self.series.fields.index(name)]
 
+    def has(self, name: str) -> bool:
+        """Return whether a field of this name is present."""
+        series = self.series
+        if name in series.texts:
+            return bool(self.texts[series.texts.index(name)])
+        return name in series.fields and isfinite(self.numbers()[series.fields.index(name)])
+
     def as_dict(self) -> dict[str, Value]:
         """Return the fields that are present and finite, whole numbers as int."""
         present: dict[str, Value] = {

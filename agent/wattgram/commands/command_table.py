@@ -82,6 +82,9 @@ COMMANDS: Mapping[str, CommandEntry] = {
         "wattgram.commands.export",
         "write readings and results of the stored history as CSV, Parquet or line protocol",
     ),
+    "refused": CommandEntry(
+        "wattgram.commands.refused", "list the records that a sink refused, with reasons, or hand them over once more"
+    ),
     "seal": CommandEntry(
         "wattgram.commands.seal", "show the log of the site and its public key, write the log to a tar file"
     ),

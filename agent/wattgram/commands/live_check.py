@@ -141,11 +141,13 @@ def _add(findings: Sequence[LiveFinding], name: str, report: CheckReport) -> Non
 async def _check_sink(sink: Sink, report: CheckReport) -> bool:
     """Connect to a sink; return whether it accepts the login."""
     try:
-        await sink.probe()
+        remark = await sink.probe()
     except SinkError as error:
         report.findings.append(f"{sink.name}: {error}")
         return False
     report.notes.append(f"{sink.name}: connected and authorized")
+    if remark:
+        report.notes.append(f"{sink.name}: {remark}")
     return True
 
 

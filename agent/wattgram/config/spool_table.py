@@ -12,12 +12,16 @@ from wattgram.base.toml_table import Table
 
 @dataclass(frozen=True, slots=True)
 class SpoolConfig:
-    """Settings of the spool: its directory, its largest size in bytes, s of history, s between syncs."""
+    """Settings of the spool: its directory, its largest size in bytes, s of history, s between syncs.
+
+    refused_size: limit of the refused records, bytes.
+    """
 
     path: Path
     max_size: int = 2**30
     keep: float = 30 * 86400.0
     sync: float = 1.0
+    refused_size: int = 2**24
 
 
 def read(table: Table) -> SpoolConfig:
@@ -28,6 +32,9 @@ def read(table: Table) -> SpoolConfig:
         keep=table.take("keep", toml_table.bounded(units.duration, 3600.0, 3.2e8, "1h to 10 years"), 30 * 86400.0)
         or 0.0,
         sync=table.take("sync", toml_table.bounded(units.duration, 0.1, 60.0, "100ms to 1min"), 1.0) or 0.0,
+        refused_size=int(
+            table.take("refused_size", toml_table.bounded(units.size, 2**16, 2**40, "64KiB to 1TiB"), 2**24) or 0
+        ),
     )
     table.done()
     return spool

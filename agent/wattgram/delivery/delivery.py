@@ -1,44 +1,55 @@
-"""One task per sink: read a batch, write it, settle its records. Only this module retries, each sink on its own."""
+"""One task per sink: read records, write them, settle each. Only this module retries, each sink on its own."""
 
 from __future__ import annotations
 
 import random
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from wattgram.base.clock import Clock
-from wattgram.base.errors import SinkError, SpoolError
-from wattgram.base.record import Series
-from wattgram.store.spool import Batch, Spool
+from wattgram.base.errors import RefusalsOnly, SinkError, SpoolError
+from wattgram.base.record import Record
+from wattgram.base.refusal import RefusalKind, SinkRefusal
+from wattgram.store.spool import Spool
 
+from .backlog import Backlog, NumberedRecord
+from .failure_search import FailureSearch
+from .handover import Handover
 from .sink_state import EventPublisher, Outage
 from .sinks.sink import SINK_STEP, Sink
+from .suspects import Suspects
 
 FIRST_WAIT = 1.0
 LONGEST_WAIT = 60.0
+
+LONGEST_PAUSE = 10.0
+"""Time in s without any other record, after which the suspects are written again."""
 
 READ_SECONDS = 60.0
 """Longest time to read a batch from the disk, real s."""
 
 SHORT_WAIT = 0.1
-"""Wait in s after the refusal of a record that broke the connection."""
+"""Wait in s after a record that broke the connection, if the sink accepted others on it."""
 
-ATTEMPTS = 3
-"""Failures at a record before the record is tried alone; failures alone before it is set aside."""
+MOST_SUSPECTS = 10_000
+"""Suspects in memory; above this, no more records are read."""
 
-NEIGHBOURS = 20
-"""Number of records behind a doubtful record from which the record to try before it is chosen."""
+PROBES = 8
+"""Largest number of new records that find out whether a sink accepts any."""
+
+NEWEST = 256
+"""Number of the newest records from which these are chosen."""
 
 
-class _RecordSetAside(Exception):
-    """A record that broke the connection has been set aside; the sink itself works."""
+class _SuspectFailed(Exception):
+    """The sink failed at a record that is suspected, after it had accepted others: the sink itself works."""
 
 
 class Delivery:
     """Delivers the spool's records to one sink, oldest first, from the sink's own position.
 
-    A record at which the sink fails repeatedly is tried alone, after another record. If the sink accepts the other
-    record, the failing record is set aside. If the sink accepts neither, the sink is unavailable.
+    A refusal makes a record a suspect, and so does a failure at the record alone. The other records go on. `Suspects`
+    decides when a refusal counts; the record is then set aside. While the sink accepts no record, the sink is
+    unavailable, and all records are kept.
     """
 
     def __init__(
@@ -52,14 +63,13 @@ class Delivery:
         self._clock = clock
         self._chance = chance
         self._replayed_until = spool.head
-        self._portion = sink.limit  # records per write
-        self._failed_at = (-1, 0)  # the position, and the number of failures in a row
-        self._ahead: set[int] = set()  # numbers of settled records behind an unsettled record
-        self._era = 0  # of the numbers in _ahead
-        self._tries: Counter[int] = Counter()  # failures by record, while the sink accepted other records
-        self._given_up: set[Series] = set()  # with a record set aside after temporary refusals
-        self._fatal: set[Series] = set()  # with a record set aside because it broke the connection
-        self._accepts = False  # whether the sink accepted a record since the last open
+        self._suspects = Suspects()
+        self._backlog = Backlog(sink.name, spool)
+        self._search = FailureSearch()
+        self._handover = Handover(sink, spool)
+        self._unproven = False  # whether the sink has accepted nothing since a refusal
+        self._probe_first = False
+        self._paused = 0.0  # s, while only suspects are left
 
     async def run(self) -> None:
         """Deliver until cancelled.
@@ -70,28 +80,24 @@ class Delivery:
         wait = FIRST_WAIT
         try:
             while True:
-                retry_after, reached = None, False
+                retry_after = None
                 try:
                     self.pulse.within(SINK_STEP)
                     await self.sink.open()
-                    reached, self._accepts = True, False
                     if self.progress.state == "away":
                         self._replayed_until = self._spool.last
                     while True:
-                        await self._deliver_batch()
+                        await self._round()
                         wait = FIRST_WAIT
-                except _RecordSetAside:
+                except _SuspectFailed:
                     retry_after, wait = SHORT_WAIT, FIRST_WAIT
                 except SpoolError as error:
-                    reached = False
                     self._outage.failed(str(error), wait)
                 except SinkError as error:
-                    retry_after, reached = error.retry_after, reached and not error.unavailable
+                    retry_after = error.retry_after
                     self._outage.failed(str(error), retry_after or wait)
                 except Exception as error:  # noqa: BLE001 - see above
                     self._outage.failed(_reason(error), wait, error)
-                if reached:
-                    self._note_failure()
                 self.pulse.within(SINK_STEP)
                 await self.sink.close()
                 # By chance, so that several gateways do not return to one server at once; never before its Retry-After.
@@ -104,135 +110,223 @@ class Delivery:
         finally:
             await self.sink.close()
 
-    # writing
-
-    @property
-    def _allowed_failures(self) -> int:
-        """Failures at a record before its trial: fewer directly after another trial."""
-        return ATTEMPTS if self._portion == self.sink.limit else 1
-
-    async def _deliver_batch(self) -> None:
-        """Deliver a batch, or a part of it after failures."""
+    async def _round(self) -> None:
+        """Write new records and suspects; SinkError if the sink accepts none of them."""
         self.pulse.within(READ_SECONDS, unless=self._idle)
-        # A trial needs other records behind the doubtful ones.
-        batch = await self._spool.batch(self.sink.name, self.sink.limit + len(self._ahead))
-        self.pulse.within(SINK_STEP)
-        if batch.era != self._era:
-            self._era, self._ahead, self._tries = batch.era, set(), Counter()
+        if await self._backlog.read(self.sink.limit, self._is_held, self._may_read):
+            self._suspects.clear()
+            self._search = FailureSearch()
             self._replayed_until = max(self._replayed_until, self._spool.stored)  # of a disk that was read late
-        left: Sequence[int] = range(len(batch.seqs))
-        if self._ahead:
-            left = [index for index in left if batch.seqs[index] not in self._ahead]
-        if not left:
-            self._settle(batch, left)
-        elif self._failed_at[1] >= self._allowed_failures or batch.records[left[0]].series in self._fatal:
-            await self._trial(batch, left)
-        else:
-            end = self._portion
-            if self._fatal:
-                fatal = (place for place, index in enumerate(left) if batch.records[index].series in self._fatal)
-                end = min(end, next(fatal, end))
-            await self._write(batch, left[:end])
-            self._note_success()
-
-    async def _trial(self, batch: Batch, left: Sequence[int]) -> None:
-        """Find out whether the sink fails or the first record: write another record before it."""
-        first, *others = left
-        seq, series = batch.seqs[first], batch.records[first].series
-        self._portion = 1
-        # By chance, because the other record may be the cause; near, because it overtakes the records between.
-        harmless = [index for index in others if batch.records[index].series not in self._fatal]
-        others = (harmless or others)[:NEIGHBOURS]
-        accepts = bool(others) and await self._write(batch, [self._chance.choice(others)])
-        if series in self._fatal:  # a known cause: any record accepted since the last open is proof enough
-            accepts = accepts or self._accepts
-        try:
-            await self._write(batch, [first])
-        except Exception as error:
-            settled = self._spool.positions.get(self.sink.name, 0) >= seq
-            if settled or not accepts or (isinstance(error, SinkError) and error.unavailable):
-                raise
-            self._tries[seq] += 1
-            if series not in self._fatal and self._tries[seq] < ATTEMPTS:
-                raise
-            self._fatal.add(series)
+            return
+        self.pulse.within(SINK_STEP)
+        before = self._suspects.accepted
+        self._unproven = self._unproven and bool(self._suspects)
+        if self._unproven:
+            await self._find_out()
+        elif self._backlog.waiting:
+            await self._write_new()
+            if self._unproven:
+                await self._probe()
+                self._check_accepted(before)
+        elif self._suspects and not self._suspects.ripe:
+            await self._wait_for_others()
+        if self._suspects.ripe:
+            await self._write_suspects()
+        if not self._unproven:
+            self.progress.delivered += await self._handover.step()
+        if self._suspects.accepted > before:
             self._outage.recovered(self._spool.undelivered(self.sink.name))
-            await self._refuse(batch, {first: f"{_reason(error)}, although others are taken"})
-            self._settle(batch, [first])
-            raise _RecordSetAside from error
-        self._fatal.discard(series)
-        self._note_success()
 
-    async def _write(self, batch: Batch, some: Sequence[int]) -> bool:
-        """Write records of a batch, by index, and settle them; return whether the sink accepted any."""
-        records = [batch.records[index] for index in some]
-        replayed = sum(batch.seqs[index] <= self._replayed_until for index in some)
+    # new records
+
+    async def _write_new(self) -> None:
+        """Write new records: all that are read, or a part of them after failures.
+
+        Note whether there are new suspects while no record is accepted.
+        """
+        self._paused = 0.0
+        before = self._suspects.accepted
+        if self._search.active:
+            await self._probe()
+        proven = self._suspects.accepted > before
+        part = self._search.part(self._backlog.waiting, self.sink.limit)
+        try:
+            await self._write(part)
+        except Exception as error:
+            left = self._backlog.left_of(part)
+            if left and not _is_unavailable(error) and self._search.failed(part, left):
+                await self._note_failed_alone(left[0], error)
+            if proven and not _is_unavailable(error):
+                raise _SuspectFailed from error
+            raise
+        else:
+            self._search.succeeded(complete=not self._backlog.waiting or len(part) == self.sink.limit)
+        finally:
+            suspected = any(seq in self._suspects for seq, _ in part)
+            self._unproven = suspected and self._suspects.accepted == before
+
+    # suspects
+
+    async def _write_suspects(self) -> None:
+        """Write the suspects once more: those with an answer together, and one of the others alone.
+
+        If another refusal would count for some of them, only these.
+        """
+        suspects = self._suspects.ripe or list(self._suspects)
+        together = [(suspect.seq, suspect.record) for suspect in suspects if not suspect.alone]
+        for start in range(0, len(together), self.sink.limit):
+            part = together[start : start + self.sink.limit]
+            proven = bool(self._suspects.ripe)
+            try:
+                await self._write(part)
+            except Exception as error:
+                if _is_unavailable(error):
+                    raise
+                if not (isinstance(error, SinkError) and error.refused):
+                    self._suspects.send_alone(part)
+                if proven:
+                    raise _SuspectFailed from error
+                raise
+        suspect = next((suspect for suspect in suspects if suspect.alone), None)
+        if suspect is None:
+            return
+        proven = suspect.write < self._suspects.accepted
+        try:
+            await self._write([(suspect.seq, suspect.record)])
+        except Exception as error:
+            if _is_unavailable(error) or suspect.seq not in self._suspects:
+                raise
+            await self._note_failed_alone((suspect.seq, suspect.record), error)
+            if proven:
+                raise _SuspectFailed from error
+            raise
+
+    async def _find_out(self) -> None:
+        """Find out whether the sink accepts any record again; SinkError if not."""
+        before = self._suspects.accepted
+        # Oldest first. But a suspect may end the connection, so the other records must come first every other time.
+        steps = [self._write_suspects, self._probe]
+        if self._probe_first:
+            steps.reverse()
+        self._probe_first = not self._probe_first
+        for step in steps:
+            if self._suspects.accepted == before:
+                await step()
+        self._check_accepted(before)
+
+    def _check_accepted(self, before: int) -> None:
+        """Raise SinkError, with the reason of the first suspect, if the sink has accepted no record since a write."""
+        if self._suspects.accepted == before:
+            raise SinkError(next((suspect.refusal.reason for suspect in self._suspects), "no record is accepted"))
+        self._unproven = False
+
+    async def _probe(self) -> None:
+        """Write some of the newest records, of different series if possible, and not of those of the suspects."""
+        suspected = self._suspects.series
+        newest = [numbered for numbered in await self._backlog.newest(NEWEST) if numbered[0] not in self._suspects]
+        of_series = {record.series: (seq, record) for seq, record in reversed(newest)}
+        found = [numbered for series, numbered in of_series.items() if series not in suspected] or newest[:1]
+        found = found or self._suspects.newest_unsent
+        if not found:
+            return
+        if self._search.active or any(suspect.alone for suspect in self._suspects):
+            found = [self._chance.choice(found)]  # by chance, because this one may end the connection, too
+        await self._write(sorted(found[:PROBES], key=_number))
+
+    async def _wait_for_others(self) -> None:
+        """Wait for other records, without which nothing decides about the suspects.
+
+        Without any, write the suspects once more: SinkError if the sink does not accept them now.
+        """
+        before = self._suspects.accepted
+        await self._probe()
+        if self._suspects.accepted > before:
+            return
+        if self._paused >= LONGEST_PAUSE:
+            self._unproven = True
+            await self._write_suspects()
+            self._check_accepted(before)
+        else:
+            await self.pulse.sleep(self._clock, FIRST_WAIT)
+            self._paused += FIRST_WAIT
+
+    async def _note_failed_alone(self, numbered: NumberedRecord, error: Exception) -> None:
+        """Note the failure of the sink at one record."""
+        seq, record = numbered
+        refusal = SinkRefusal(_reason(error))
+        if self._suspects.note_refused(seq, record, refusal, self._clock.monotonic(), alone=True):
+            self._outage.recovered(self._spool.undelivered(self.sink.name))
+            await self._set_aside([(seq, record, f"{refusal.reason}, although others are taken")])
+        else:
+            self._backlog.take_out({seq})
+
+    def _may_read(self) -> bool:
+        """Return whether there is room for more suspects."""
+        return len(self._suspects) < MOST_SUSPECTS
+
+    def _is_held(self, seq: int, record: Record) -> bool:
+        """Return whether a record that is read is a suspect."""
+        return seq in self._suspects or self._suspects.hold_known(seq, record, self._clock.monotonic())
+
+    # results
+
+    async def _write(self, part: Sequence[NumberedRecord]) -> None:
+        """Write records and note the answers; the exceptions of the sink, but RefusalsOnly."""
+        replayed = sum(seq <= self._replayed_until for seq, _ in part)
+        self._suspects.begin_write()
         self.pulse.within(SINK_STEP)
         try:
-            refused = await self.sink.write(records, replayed)
+            refused = await self.sink.write([record for _, record in part], replayed)
         except SinkError as error:
-            given_up = self._give_up(batch, some, error)
-            refused = {some[place]: reason for place, reason in (error.refused | given_up).items()}
-            await self._refuse(batch, refused)
-            self._settle(batch, [*(some[place] for place in error.taken), *refused])
-            self.progress.delivered += len(error.taken)
-            self._accepts = self._accepts or bool(error.taken)
-            if given_up and given_up.keys() == error.doubted.keys():
-                return True
-            raise
-        await self._refuse(batch, {some[place]: reason for place, reason in refused.items()})
-        self._settle(batch, some)
-        self.progress.delivered += len(some) - len(refused)
-        if self._given_up:
-            self._given_up -= {record.series for place, record in enumerate(records) if place not in refused}
-        accepted = len(refused) < len(some)
-        self._accepts = self._accepts or accepted
-        return accepted
+            await self._note_answers(part, error.taken, error.refused)
+            if not isinstance(error, RefusalsOnly):
+                raise
+        else:
+            await self._note_answers(part, range(len(part)), refused)
 
-    def _give_up(self, batch: Batch, some: Sequence[int], error: SinkError) -> dict[int, str]:
-        """Return the records to give up: refused ATTEMPTS times while the sink accepted others."""
-        given_up: dict[int, str] = {}
-        if not error.taken:
-            return given_up
-        for place, reason in error.doubted.items():
-            seq, series = batch.seqs[some[place]], batch.records[some[place]].series
-            self._tries[seq] += 1
-            if series in self._given_up or self._tries[seq] >= ATTEMPTS:
-                self._given_up.add(series)
-                given_up[place] = reason
-        return given_up
+    async def _note_answers(
+        self, part: Sequence[NumberedRecord], answered: Collection[int], refused: Mapping[int, SinkRefusal]
+    ) -> None:
+        """Note the answers to records, by index; those in `refused` are not accepted, but for the kind FIELD."""
+        now = self._clock.monotonic()
+        aside: list[tuple[int, Record, str]] = []
+        accepted = set(answered) - refused.keys()
+        # The refusals first: an acceptance in the same write must not hide an earlier one.
+        for index, refusal in refused.items():
+            seq, record = part[index]
+            if refusal.kind is RefusalKind.FIELD:
+                accepted.add(index)
+                self._outage.field_refused(refusal.reason)
+            elif self._suspects.note_refused(seq, record, refusal, now):
+                aside.append((seq, record, refusal.reason))
+        self._suspects.note_accepted(part[index] for index in accepted)
+        self.progress.delivered += len(accepted)
+        self._backlog.take_out({part[index][0] for index in refused})
+        self._backlog.settle(part[index][0] for index in accepted)
+        if aside:
+            await self._set_aside(aside)
+
+    async def _set_aside(self, aside: Sequence[tuple[int, Record, str]]) -> None:
+        """Set records aside; further records of their series are suspects from now on."""
+        await self._backlog.refuse(aside)
+        self._outage.refused(reason for _, _, reason in aside)
+        self._backlog.settle(seq for seq, _, _ in aside)
+        now = self._clock.monotonic()
+        held = {seq for seq, record in self._backlog.waiting if self._suspects.hold_known(seq, record, now)}
+        self._backlog.take_out(held)
 
     def _idle(self) -> bool:
         """Return whether the sink has no undelivered record."""
         return self._spool.undelivered(self.sink.name) == 0
 
-    # results
 
-    def _settle(self, batch: Batch, done: Iterable[int]) -> None:
-        """Note settled records of a batch, and move the sink's position up to the first unsettled record."""
-        if self._tries:
-            for index in done:
-                self._tries.pop(batch.seqs[index], None)
-        self._ahead.update(batch.seqs[index] for index in done)
-        count = next((place for place, seq in enumerate(batch.seqs) if seq not in self._ahead), len(batch.seqs))
-        self._spool.settle(self.sink.name, batch, count)
-        self._ahead.difference_update(batch.seqs[:count])
+def _is_unavailable(error: Exception) -> bool:
+    """Return whether a failure has nothing to do with the records sent."""
+    return isinstance(error, SinkError) and error.unavailable
 
-    async def _refuse(self, batch: Batch, refused: dict[int, str]) -> None:
-        if refused:
-            await self._spool.refuse(self.sink.name, batch, refused)
-            self._outage.refused(refused.values())
 
-    def _note_failure(self) -> None:
-        """Count a failure of the connected sink at its position."""
-        position, (before, times) = self._spool.positions.get(self.sink.name, 0), self._failed_at
-        self._failed_at = (position, times + 1 if position == before else 1)
-
-    def _note_success(self) -> None:
-        """Note that the sink works."""
-        self._failed_at = (-1, 0)
-        self._portion = min(self.sink.limit, 2 * self._portion)
-        self._outage.recovered(self._spool.undelivered(self.sink.name))
+def _number(numbered: NumberedRecord) -> int:
+    return numbered[0]
 
 
 def _reason(error: Exception) -> str:

@@ -12,7 +12,7 @@ from wattgram.base.clock import Clock
 
 log = logging.getLogger(__name__)
 
-REFUSED, AWAY, BACK = "records refused", "sink away", "sink back"
+REFUSED, FIELD_REFUSED, AWAY, BACK = "records refused", "field refused", "sink away", "sink back"
 """Events for the operator."""
 
 LONG_OUTAGE = 60.0
@@ -53,7 +53,7 @@ class Outage:
         self._since: float | None = None
         self._published = False
         self._refusal = ""
-        self._reasons, self._refusals = _RecentReasons(), _RecentReasons()
+        self._reasons, self._refusals, self._fields = _RecentReasons(), _RecentReasons(), _RecentReasons()
 
     def failed(self, reason: str, pause: float, bug: Exception | None = None) -> None:
         """Note a failure of the sink; the next attempt is in `pause` s."""
@@ -89,6 +89,12 @@ class Outage:
                 self._publish(REFUSED, reason)
         if self.progress.state == "online":
             self.progress.detail = self._refusal
+
+    def field_refused(self, reason: str) -> None:
+        """Note a record that the sink stored without a field."""
+        if self._fields.is_new(reason, self._clock.monotonic()):
+            log.warning("%s: %s", self._sink, reason)
+            self._publish(FIELD_REFUSED, reason)
 
     def _publish(self, event: str, detail: str) -> None:
         if self._events is not None:

@@ -37,6 +37,7 @@ from .packets import (
     WITH_WILL,
     Acknowledgement,
     LoginAnswer,
+    MessageTooLarge,
     acknowledgement,
     login_answer,
     packet,
@@ -182,11 +183,11 @@ class MqttSession:
     def send(self, topic: bytes, payload: bytes) -> None:
         """Send a message with QoS 0; do nothing after the end of the connection, which `flush` reports.
 
-        ValueError for a message above the broker's limit.
+        MessageTooLarge for a message above the broker's limit.
         """
         message = publish_qos0(topic, payload, version5=self._terms.version5)
         if 0 < self._terms.largest < len(message):
-            raise ValueError(f"{len(message)} bytes, the broker takes {self._terms.largest}")
+            raise MessageTooLarge(f"{len(message)} bytes, the broker takes {self._terms.largest}")
         self._write(message)
 
     async def flush(self, limit: float) -> None:

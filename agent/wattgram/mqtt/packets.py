@@ -108,6 +108,10 @@ UNRELATED_REASONS = frozenset({0x89, 0x8B, 0x8D, 0x8E, 0x93, 0x96, 0x97, 0x98, 0
 """Reason codes of a DISCONNECT that no published message causes."""
 
 
+class MessageTooLarge(ValueError):
+    """A message is larger than the broker's Maximum Packet Size, and was not sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """Content of an acknowledgement: the reason code, which is always 0 in 3.1.1, and the broker's own text."""

@@ -8,24 +8,26 @@ All functions here block and belong into the spool's threads.
 
 from .batch import Batch
 from .block import Numbered
-from .database import ASIDE, DATABASE_FILE, REFUSED_KEPT, unreadable
+from .database import ASIDE, DATABASE_FILE, unreadable
 from .files import Store
 from .folder_opening import FolderReplaced, is_wrong_path
 from .journal import Refusal
-from .view import StoreView, connected, journal_records
+from .refused_table import again_file
+from .view import StoreView, connected, journal_records, journal_refusals
 
 __all__ = [
     "ASIDE",
     "DATABASE_FILE",
-    "REFUSED_KEPT",
     "Batch",
     "FolderReplaced",
     "Numbered",
     "Refusal",
     "Store",
     "StoreView",
+    "again_file",
     "connected",
     "is_wrong_path",
     "journal_records",
+    "journal_refusals",
     "unreadable",
 ]

@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from wattgram.base.errors import SpoolError
 from wattgram.base.record import Series
 
 from .block import Numbered
-from .journal import JournalEntry
+from .journal import JournalEntry, Refusal
 from .read_only_database import damaged_in_memory, empty_in_memory, read_only
+from .refused_table import keep_newest, refused_of, write_refused
 from .regular_files import OWN_MODE, narrow_mode
 from .rows import ROW_COLUMNS, all_series, decoded, row, text
 from .salvage import lengthen, readable, readable_rows
@@ -44,8 +45,11 @@ ASIDE = "spool.db.corrupt"
 TRANSACTION_RECORDS = 1000
 """Records in a transaction or a deletion, to bound the WAL and the time of a commit during a backlog."""
 
-REFUSED_KEPT = 1000
-"""Stored refused records, the latest."""
+REFUSED_BYTES = 1 << 24
+"""Default limit of the refused records, bytes."""
+
+REFUSED_SHARE = 4
+"""The refused records take at most one of so many parts of the database."""
 
 RECOVERY_ROOM = 1 << 18
 """Room beside the copy of a damaged file, bytes: the log and its index."""
@@ -85,6 +89,7 @@ class Database:
         self._checkpoint = max(16, min(1000, max_size // PAGE // 16))
         self._pages = max(64, max_size // PAGE - 2 * self._checkpoint)
         self._max_size = max_size
+        self._refused_bytes = min(REFUSED_BYTES, max_size // REFUSED_SHARE)
         self._counted = 0
         self._ids: dict[Series, int] = {}
         self._series: dict[int, Series] = {}
@@ -211,6 +216,18 @@ class Database:
         """Return every piece of state."""
         return states_of(self._opened())
 
+    def limit_refused(self, size: int) -> None:
+        """Limit the refused records to a number of bytes, and to their share of the database."""
+        self._refused_bytes = min(size, self._max_size // REFUSED_SHARE)
+
+    def refused(self) -> list[Refusal]:
+        """Return the refused records, oldest first."""
+        return list(refused_of(self._opened(), self._series))
+
+    def forget_refused(self, gone: Iterable[tuple[int, str]]) -> None:
+        """Delete refused records, by number and sink."""
+        self._opened().executemany("DELETE FROM refused WHERE seq = ? AND sink = ?", gone)
+
     def mark(self, seq: int, now: int, oldest: int) -> None:
         """Note that all records up to a number were appended before `now`, UTC ns; shrink a file that is too large.
 
@@ -311,6 +328,7 @@ class Database:
                     states_of(old, readable),
                     rings_of(old, readable),
                 )
+                refused = list(readable(lambda: refused_of(old, series)))
                 delivered = min(positions.values(), default=0)
                 chunk: list[Numbered] = []
                 for row in readable_rows(old, 0):
@@ -320,7 +338,7 @@ class Database:
                     if len(chunk) == TRANSACTION_RECORDS:
                         self._transact(JournalEntry(chunk), delivered)
                         chunk = []
-                self._transact(JournalEntry(chunk, state, positions, (), reached), delivered)
+                self._transact(JournalEntry(chunk, state, positions, refused, reached), delivered)
                 missing = max(0, reached.get(OWN_ROW, (0, 0))[1] - len(copied))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             log.error("spool: %s could not be copied completely: %s", DATABASE_FILE, error)
@@ -365,22 +383,8 @@ class Database:
                 reached = {**entry.reached, OWN_ROW: (max([self.stored, *(seq for seq, _ in records)]), count)}
                 db.executemany("INSERT OR REPLACE INTO ring VALUES (?, ?, ?)", ((n, *at) for n, at in reached.items()))
             if entry.refused:
-                db.executemany(
-                    "INSERT OR REPLACE INTO refused VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        (
-                            refusal.seq,
-                            refusal.sink,
-                            refusal.reason,
-                            *row(0, number(refusal.record.series), refusal.record)[1:5],
-                        )
-                        for refusal in entry.refused
-                    ),
-                )
-                db.execute(
-                    "DELETE FROM refused WHERE rowid NOT IN (SELECT rowid FROM refused ORDER BY seq DESC LIMIT ?)",
-                    (REFUSED_KEPT,),
-                )
+                write_refused(db, entry.refused, number)
+                keep_newest(db, self._refused_bytes)
             db.execute("COMMIT")
         except BaseException:
             if db.in_transaction:

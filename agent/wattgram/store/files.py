@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from wattgram.base.errors import SpoolError
@@ -15,11 +15,12 @@ from wattgram.base.record import Kind, Record
 
 from .batch import Batch, between, number_of
 from .block import Numbered, fits_series
-from .database import DATABASE_FILE, OWN_ROW, unreadable
+from .database import DATABASE_FILE, OWN_ROW, REFUSED_BYTES, unreadable
 from .folder_lock import FolderLock
 from .folder_opening import FolderReplaced, check_mounted, check_writable, make_folder
 from .journal import JOURNAL_FILE, JournalEntry, Refusal
 from .read_only_database import read_only
+from .refused_table import again_file
 from .regular_files import set_other_kinds_aside
 from .ring import SUFFIX, PlacedBlock
 from .store_parts import StoreParts
@@ -44,7 +45,7 @@ class Store:
 
     head: number of the last record. oldest: of the first stored record. positions: of the sinks, as on disk. delivered:
     number up to which every sink is done, set by the owner; records up to it are history. payload: bytes of the stored
-    records. notes: damage found at opening.
+    records. notes: damage found at opening. refused_size: limit of the refused records, bytes.
     """
 
     def __init__(self, folder: Path, max_size: int) -> None:
@@ -56,6 +57,7 @@ class Store:
         self.notes: list[str] = []
         self.generation = 0
         self._max_size = max_size
+        self.refused_size = REFUSED_BYTES
         self._beside = 0
         self._state: dict[str, bytes] = {}
         self._journaled: list[Numbered] = []
@@ -135,6 +137,7 @@ class Store:
         check_writable(self.folder, OWN_FILES)
         aside = set_other_kinds_aside([*self.folder.glob(f"*{SUFFIX}"), *(self.folder / name for name in OWN_FILES)])
         parts = StoreParts.of(self.folder, self._max_size, self._beside)
+        parts.database.limit_refused(self.refused_size)
         try:
             parts.database.open()
             try:
@@ -163,6 +166,7 @@ class Store:
         check_mounted(self.folder)
         self._lock.acquire()
         parts = StoreParts.of(self.folder, self._max_size, self._beside)
+        parts.database.limit_refused(self.refused_size)
         try:
             parts.database.open_read_only()
             self._load(parts, writable=False)
@@ -291,6 +295,28 @@ class Store:
         """Return a piece of state."""
         self._opened()
         return self._state.get(name)
+
+    def refused_by(self, sink: str) -> list[Refusal]:
+        """Return the refused records of a sink, oldest first."""
+        found = {refusal.seq: refusal for refusal in self._opened().database.refused() if refusal.sink == sink}
+        found |= {refusal.seq: refusal for refusal in self._refused if refusal.sink == sink}
+        return [found[seq] for seq in sorted(found)]
+
+    def forget_refused(self, gone: Set[tuple[int, str]]) -> None:
+        """Delete refused records, by number and sink."""
+        parts, before = self._opened(), len(self._refused)
+        self._refused = [refusal for refusal in self._refused if (refusal.seq, refusal.sink) not in gone]
+        if len(self._refused) < before:
+            self._pack(parts)  # the journal still has them
+        parts.database.forget_refused(gone)
+
+    def takes_again(self, sink: str) -> bool:
+        """Return whether a command has asked to hand the refused records of a sink over again."""
+        return again_file(self.folder, sink).exists()
+
+    def end_again(self, sink: str) -> None:
+        """Delete the request of that command."""
+        again_file(self.folder, sink).unlink(missing_ok=True)
 
     def history(self, kind: Kind, since: int, tags: Mapping[str, str]) -> list[Record]:
         """Return the records of a kind with a time of at least `since`, oldest first; of each key the last.

@@ -14,7 +14,7 @@ from pathlib import Path
 from wattgram.base.errors import HistoryError
 from wattgram.base.record import REPLAY_KINDS, SEALED_KINDS, Kind, Record, Series
 
-from . import DATABASE_FILE, Numbered, StoreView, journal_records
+from . import DATABASE_FILE, Numbered, Refusal, StoreView, again_file, journal_records, journal_refusals
 
 TICK_KINDS: tuple[Kind, ...] = ("emission",)
 DEVICE_KINDS: tuple[Kind, ...] = ("device",)
@@ -86,6 +86,18 @@ class History:
         """Return a piece of the daemon's state as of its last save, None if it is not stored."""
         with self._opened() as view:
             return view.state(name)
+
+    def refused(self) -> list[Refusal]:
+        """Return the records that sinks refused and that are still kept, oldest first."""
+        with self._naming_errors():
+            journaled = journal_refusals(self.folder)
+        with self._opened() as view:
+            found = {(refusal.seq, refusal.sink): refusal for refusal in (*view.refused(), *journaled)}
+        return [found[key] for key in sorted(found)]
+
+    def ask_again(self, sink: str) -> None:
+        """Ask the daemon to hand the refused records of a sink over again; OSError without the right to write."""
+        again_file(self.folder, sink).touch()
 
     def devices(self) -> set[str]:
         """Return every device of the site with readings."""

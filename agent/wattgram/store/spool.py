@@ -22,11 +22,14 @@ from typing import TypeVar
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
-from . import REFUSED_KEPT, Batch, FolderReplaced, Numbered, Refusal, Store, is_wrong_path, unreadable
+from . import Batch, FolderReplaced, Numbered, Refusal, Store, is_wrong_path, unreadable
 from .batch import Pruned
 from .carried_records import CarriedRecords, carried
 
-__all__ = ["Batch", "Spool"]
+__all__ = ["Batch", "RefusedRecord", "Spool"]
+
+RefusedRecord = Refusal
+"""A record that a sink refused, with number, sink and reason."""
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +73,7 @@ class Spool:
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._new_positions: dict[str, int] = {}
-        self._refused: deque[Refusal] = deque(maxlen=REFUSED_KEPT)
+        self._refused: deque[Refusal] = deque(maxlen=MOST_PENDING)
         self.unread = ""
         self.readable = asyncio.Event()
         self.replaced = asyncio.Event()
@@ -120,6 +123,15 @@ class Spool:
     def log_size(self, size: int) -> None:
         self._log_size = size
         self._store.note_beside(size)
+
+    @property
+    def refused_size(self) -> int:
+        """Limit of the refused records, bytes; to be set before the spool is opened."""
+        return self._store.refused_size
+
+    @refused_size.setter
+    def refused_size(self, size: int) -> None:
+        self._store.refused_size = size
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -262,6 +274,24 @@ class Spool:
                 self._undelivered[sink] = 0  # counted records that are missing were not readable
                 await synced.wait()
 
+    async def read_after(self, after: int, limit: int) -> tuple[Batch, int]:
+        """Return the next records for sinks after a number, without waiting.
+
+        Also return the number up to which the result is complete.
+        """
+        head = self.head
+        if after < head and self._store.is_readable:
+            found = await self._run(partial(self._store.read, after, limit))
+            return Batch(found.records, found.seqs, self._era), found.seqs[-1] if found.seqs else head
+        if after < self._served and (found := self._pending_batch(after, limit)).seqs:
+            return found, found.seqs[-1]
+        return Batch((), (), self._era), max(after, self._served)
+
+    async def newest(self, after: int, count: int) -> Batch:
+        """Return the records for sinks among the last `count` numbers, as far as they come after a number."""
+        batch, _ = await self.read_after(max(after, max(self.head, self._served) - count), count)
+        return batch
+
     def settle(self, sink: str, batch: Batch, count: int) -> None:
         """Note that a sink is done with the first `count` records of its batch."""
         if count and batch.era == self._era:
@@ -270,11 +300,32 @@ class Spool:
             self._advance_position(sink, batch.seqs[count - 1])
 
     async def refuse(self, sink: str, batch: Batch, reasons: dict[int, str]) -> None:
-        """Set records of a batch aside, by index, with the sink's reason; stored at the next sync, the latest only."""
+        """Set records of a batch aside, by index, with the sink's reason; stored at the next sync."""
         self.refused += len(reasons)
         self._refused.extend(
             Refusal(batch.seqs[index], sink, reason, batch.records[index]) for index, reason in reasons.items()
         )
+
+    async def refused_by(self, sink: str) -> list[Refusal]:
+        """Return the records that a sink refused and that are still kept, oldest first."""
+        stored = await self._run(partial(self._store.refused_by, sink)) if self._store.is_readable else []
+        known = {refusal.seq for refusal in stored}
+        return stored + [refusal for refusal in self._refused if refusal.sink == sink and refusal.seq not in known]
+
+    async def take_again(self, sink: str) -> list[Refusal]:
+        """Return the refused records of a sink if a command has asked to hand them over again, and end the request."""
+        if not (self._store.is_open and await self._run(partial(self._store.takes_again, sink))):
+            return []
+        await self._run(partial(self._store.end_again, sink))
+        return await self.refused_by(sink)
+
+    async def forget_refused(self, refusals: Sequence[Refusal]) -> None:
+        """Delete refused records, because the sink has accepted them."""
+        gone = {(refusal.seq, refusal.sink) for refusal in refusals}
+        self._refused = deque(refusal for refusal in self._refused if (refusal.seq, refusal.sink) not in gone)
+        async with self._syncing:
+            if self._store.is_open:
+                await self._run(partial(self._store.forget_refused, gone))
 
     async def history(self, kind: Kind, since: int, tags: dict[str, str] | None = None) -> list[Record]:
         """Return the records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""

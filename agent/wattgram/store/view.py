@@ -13,6 +13,7 @@ from wattgram.base.record import Kind, Record, Series
 from . import journal
 from .block import Numbered
 from .database import DATABASE_FILE
+from .refused_table import refused_of
 from .regular_files import read_regular
 from .ring import PlacedBlock, Ring
 from .rows import ROW_COLUMNS, all_series, decoded, text
@@ -38,6 +39,15 @@ def journal_records(folder: Path) -> list[Numbered]:
     except FileNotFoundError:
         return []
     return [numbered for entry in journal.read(data).entries for numbered in entry.records]
+
+
+def journal_refusals(folder: Path) -> list[journal.Refusal]:
+    """Return the refused records of the journal, which may also be in the database by now."""
+    try:
+        data = read_regular(folder / journal.JOURNAL_FILE)
+    except FileNotFoundError:
+        return []
+    return [refusal for entry in journal.read(data).entries for refusal in entry.refused]
 
 
 class StoreView:
@@ -67,6 +77,10 @@ class StoreView:
         """Return the series known to database or journal; some of them may have no record there."""
         known = {*self._series.values(), *(record.series for _, record in self._journaled)}
         return {series for series in known if wanted(series)}
+
+    def refused(self) -> list[journal.Refusal]:
+        """Return the refused records of the database, oldest first."""
+        return list(refused_of(self._db, dict(all_series(self._db))))
 
     def state(self, name: str) -> bytes | None:
         """Return a piece of state, None if it is not stored."""

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.errors import SinkError
+from wattgram.base.refusal import SinkRefusal
 from wattgram.delivery.sinks.sink import SINK_STEP
 
-from tests.support.deliveries import Scripted, delivering, put
+from tests.support.deliveries import Judging, Scripted, delivering, put
 from tests.support.records import readings, until
 
 
@@ -82,22 +83,27 @@ def test_no_attempt_is_made_before_the_retry_after_of_a_server(tmp_path: Path) -
 
 def test_records_taken_before_a_failure_are_not_sent_again(tmp_path: Path) -> None:
     async def work() -> None:
-        sink = Scripted(SinkError("in the middle", taken={0, 1, 3}, refused={2: "bad"}))
+        bad = {2: SinkRefusal("bad")}
+        sink = Scripted(SinkError("in the middle", taken={0, 1, 3}, refused=bad))
         async with delivering(tmp_path, sink, stored=6) as (delivery, spool, _):
-            await until(lambda: delivery.progress.state == "online")
-            assert sink.got == [([5, 6], 2)]
-            assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (5, 1, 1)
-            assert spool.undelivered("one") == 0
+            await until(lambda: spool.undelivered("one") == 0)
+            # The refused record comes last: another record must be accepted between two refusals.
+            assert sink.got == [([5, 6], 2), ([3], 1)]
+            assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (6, 0, 0)
 
     asyncio.run(work())
 
 
 def test_a_refused_record_is_set_aside_and_the_others_are_delivered(tmp_path: Path) -> None:
     async def work() -> None:
-        sink = Scripted(lambda _: {1: "type conflict"})
+        sink = Judging(lambda number: "never" if number == 2 else "")
         async with delivering(tmp_path, sink, stored=3) as (delivery, spool, _):
-            await until(lambda: delivery.progress.state == "online")
-            assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (2, 1, 1)
+            await until(lambda: delivery.progress.delivered == 2)
+            assert spool.refused == 0
+            await put(spool, 4, 4)
+            await until(lambda: spool.undelivered("one") == 0)
+            assert (delivery.progress.delivered, delivery.progress.refused, spool.refused) == (3, 1, 1)
+        assert sink.taken == [1, 3, 4]
 
     asyncio.run(work())
 

@@ -109,8 +109,8 @@ def test_a_record_whose_type_conflicts_is_refused_alone(bucket: Bucket, run: Run
         async with connected(InfluxSink(config(bucket))) as sink:
             refused = await sink.write([*readings(1, 70), bad, *readings(71, 200)], 0)
             assert list(refused) == [70]
-            assert "HTTP 400" in refused[70]
-            assert "field type conflict" in refused[70]
+            assert "HTTP 400" in refused[70].reason
+            assert "field type conflict" in refused[70].reason
 
     run(work)
     assert stored(bucket) == list(range(1, 201))
@@ -136,7 +136,7 @@ def test_a_record_not_writable_as_a_line_is_refused_alone(bucket: Bucket, run: R
         async with connected(InfluxSink(config(bucket))) as sink:
             refused = await sink.write([reading(1), reading(2, quality="\ud800"), Record(METER, NOW, b"", ("",))], 0)
             assert list(refused) == [1, 2]
-            assert all(reason.startswith("not writable as line protocol: ") for reason in refused.values())
+            assert all(refusal.reason.startswith("not writable as line protocol: ") for refusal in refused.values())
 
     run(work)
     assert stored(bucket) == [1]

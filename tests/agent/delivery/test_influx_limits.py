@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wattgram.base.errors import SinkError
+from wattgram.base.errors import RefusalsOnly, SinkError
 from wattgram.base.record import Record, Series, record
 from wattgram.delivery.sinks import influx_client, influx_sink
 from wattgram.delivery.sinks.influx_sink import InfluxConfig, InfluxSink
+from wattgram.delivery.sinks.line_halving import REFUSED_ALONE
 
 from tests.support.databases import Call, Influx, Victoria, WriteV2, nginx_v2
 from tests.support.deliveries import connected
@@ -99,7 +100,7 @@ def test_a_too_large_record_is_set_aside(proxied: Proxied, influx_engine: Influx
         async with connected(InfluxSink(config)) as sink:
             refused = await sink.write([*readings(1, 20), reading(21, quality="x" * 6000), *readings(22, 40)], 0)
             assert list(refused) == [20]
-            assert "HTTP 413" in refused[20]
+            assert "HTTP 413" in refused[20].reason
 
     asyncio.run(work())
     assert stored(influx_engine, config) == [*range(1, 21), *range(22, 41)]
@@ -124,7 +125,7 @@ def test_a_422_about_one_line_refuses_that_record_alone(proxied: Proxied, influx
             assert await sink.write([as_text()], 0) == {}
             refused = await sink.write([*readings(1, 70), *poison([1]), *readings(71, 200)], 0)
             assert list(refused) == [70]
-            assert "HTTP 422" in refused[70]
+            assert "HTTP 422" in refused[70].reason
 
     asyncio.run(work())
     assert 422 in write.statuses()
@@ -156,11 +157,10 @@ def test_a_server_that_refuses_every_line_gets_few_requests(proxied: Proxied) ->
 
     async def work() -> None:
         async with connected(InfluxSink(config)) as sink:
-            with pytest.raises(SinkError, match="HTTP 413") as raised:
+            with pytest.raises(RefusalsOnly, match="HTTP 413") as raised:
                 await sink.write(readings(1, 1000), 0)
             assert not raised.value.taken
-            assert not raised.value.refused
-            assert len(raised.value.doubted) == influx_sink.REFUSED_ALONE
+            assert len(raised.value.refused) == REFUSED_ALONE
 
     asyncio.run(work())
     wait_for(lambda: len(write.statuses()) > 5, 10, "its answers")

@@ -18,6 +18,7 @@ import pytest
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record, Series, record
+from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import mqtt_sink
 from wattgram.delivery.sinks.mqtt_sink import MqttSink
@@ -28,7 +29,7 @@ from tests.support.brokers import Broker, mosquitto, subscriber
 from tests.support.certificates import Certificates, certificates
 from tests.support.deliveries import connected
 from tests.support.records import METER, NOW, numbers, reading, readings, until
-from tests.support.scripted_broker import acknowledge, scripted
+from tests.support.scripted_broker import acknowledge, packet, scripted
 from tests.support.servers import free_port, wait_for
 
 SECRET = "s3cret-of-the-gateway"
@@ -150,7 +151,8 @@ def test_a_record_of_a_forbidden_topic_is_refused_alone_with_the_reason(
         async with connected(to(broker)) as sink:
             refused = await sink.write([*readings(1, 30), forbidden, *readings(31, 60)], 0)
             # MQTT 5, 3.4.2.1: 0x87 (135) is "not authorized".
-            assert refused == {30: "wattgram/works/event: not authorised (0x87); may this user publish there?"}
+            reason = "wattgram/works/event: not authorised (0x87); may this user publish there?"
+            assert refused == {30: SinkRefusal(reason)}
 
     acl = f"{ACL}user reader\ntopic read #\n"
     users = {"gateway": SECRET, "reader": "reader"}
@@ -389,10 +391,10 @@ def test_records_stay_queued_after_a_temporary_refusal(run: Callable[..., None])
     async def work() -> None:
         async with scripted(full) as (sink, _):
             await sink.open()
-            with pytest.raises(SinkError, match=r"refused for now: .*: quota exceeded \(0x97\)") as raised:
-                await sink.write(readings(1, 60), 0)
-            assert list(raised.value.doubted) == [20]
-            assert raised.value.taken == set(range(60)) - {20}
+            refused = await sink.write(readings(1, 60), 0)
+            assert list(refused) == [20]
+            assert "quota exceeded (0x97)" in refused[20].reason
+            assert refused[20].kind is RefusalKind.PASSING
 
     run(work)
 
@@ -400,15 +402,25 @@ def test_records_stay_queued_after_a_temporary_refusal(run: Callable[..., None])
 def test_a_failure_reports_the_refusals_before_it(run: Callable[..., None]) -> None:
     async def ends(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: int) -> None:
         writer.write(b"\x20\x03\x00\x00\x00")
-        await acknowledge(reader, writer, b"\x00\x90" + b"\x00" * 18 + b"\x97")
+        published = 0
+        while published < 21:
+            first, body = await packet(reader)
+            if first >> 4 == 3:
+                number = body[2 + int.from_bytes(body[:2], "big") :][:2]
+                writer.write(b"\x40\x03" + number + (b"\x90" if published == 2 else b"\x00"))
+                published += 1
+        await writer.drain()
+        writer.close()
 
     async def work() -> None:
         async with scripted(ends) as (sink, _):
             await sink.open()
             with pytest.raises(SinkError) as raised:
                 await sink.write(readings(1, 60), 0)
-            assert raised.value.refused == {1: "wattgram/works/device/incomer: topic name invalid (0x90)"}
-            assert raised.value.taken == set(range(60)) - {1, 20}
+            # The first message is the status.
+            reason = "wattgram/works/device/incomer: topic name invalid (0x90)"
+            assert raised.value.refused == {1: SinkRefusal(reason)}
+            assert raised.value.taken == set(range(20)) - {1}
 
     run(work)
 
@@ -421,7 +433,8 @@ def test_a_record_not_writable_as_a_message_is_refused_alone(broker: Broker, run
         async with connected(to(broker)) as sink:
             refused = await sink.write(batch, 0)
             assert list(refused) == [1, 2]
-            assert all(reason.startswith("not writable as a message: ") for reason in refused.values())
+            assert all(refusal.reason.startswith("not writable as a message: ") for refusal in refused.values())
+            assert {refusal.kind for refusal in refused.values()} == {RefusalKind.UNWRITABLE}
 
     with subscriber(broker, "wattgram/#") as subscription:
         run(work)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.clock import Clock
-from wattgram.base.errors import SinkError
+from wattgram.base.errors import RefusalsOnly, SinkError
 from wattgram.base.record import Record
+from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import mqtt_sink
 from wattgram.delivery.sinks.mqtt_sink import MqttSink
@@ -53,7 +54,8 @@ def test_a_message_above_the_limit_of_the_broker_is_refused_with_both_sizes(tmp_
         refused = await sink.write([reading(1), large(2), *readings(3, 40)], 0)
         # 3.3: type, 2 bytes of length, 2 of the length of the topic, the topic, 2 of identifier, 1 of no properties.
         size = 1 + 2 + 2 + len(DEVICE) + 2 + 1 + len(sink._messages.message(large(2), replayed=False))
-        assert refused == {1: f"{DEVICE}: packet too large (0x95): {size} bytes, the broker takes 1000"}
+        reason = f"{DEVICE}: packet too large (0x95): {size} bytes, the broker takes 1000"
+        assert refused == {1: SinkRefusal(reason)}
         assert await sink.write(readings(41, 42), 0) == {}  # on the same connection
         await sink.close()
 
@@ -86,7 +88,7 @@ def test_a_message_that_the_broker_rejects_as_too_large_is_refused_alone(tmp_pat
         sink = to(broker)
         await sink.open()
         refused = await sink.write([reading(1), large(2), *readings(3, 40)], 0)
-        assert refused == {1: f"{DEVICE}: packet too large (0x95)"}
+        assert refused == {1: SinkRefusal(f"{DEVICE}: packet too large (0x95)")}
         await sink.close()
 
     # Not announced: mosquitto answers with 0x95, which MQTT 5 allows in a DISCONNECT only.
@@ -207,10 +209,9 @@ def test_the_reason_contains_the_reason_string_of_the_broker() -> None:
     async def work() -> None:
         async with scripted(explaining) as (sink, _):
             await sink.open()
-            with pytest.raises(SinkError) as raised:
-                await sink.write(readings(1, 1), 0)
+            refused = await sink.write(readings(1, 1), 0)
             reason = f"{DEVICE}: implementation specific error (0x83): 'plan too low\\n'"
-            assert raised.value.doubted == {0: reason}
+            assert refused == {0: SinkRefusal(reason, RefusalKind.PASSING)}
 
     asyncio.run(work())
 
@@ -231,13 +232,13 @@ def test_a_broker_that_defers_every_record_does_not_get_the_whole_batch() -> Non
     async def work() -> None:
         async with scripted(full) as (sink, _):
             await sink.open()  # the status is refused, too, but delivery continues
-            with pytest.raises(SinkError, match="quota exceeded") as raised:
+            with pytest.raises(RefusalsOnly, match="quota exceeded") as raised:
                 await sink.write(readings(1, 1000), 0)
             assert not raised.value.taken
-            assert len(raised.value.doubted) <= mqtt_sink.REFUSED_FOR_NOW + 10
+            assert len(raised.value.refused) <= mqtt_sink.MOST_REFUSALS + 10
 
     asyncio.run(work())
-    assert publish_count <= 1 + mqtt_sink.REFUSED_FOR_NOW + 10
+    assert publish_count <= 1 + mqtt_sink.MOST_REFUSALS + 10
 
 
 @pytest.mark.parametrize(

@@ -363,16 +363,22 @@ topic read #
 
 
 def test_a_forbidden_topic_is_reported_once_and_the_other_records_arrive(tmp_path: Path, bucket: Bucket) -> None:
+    last = 100
+
     async def work() -> None:
+        nonlocal last
         broker_sink = to_broker(broker.port, username="gateway", password="g")
         async with delivering(tmp_path, broker_sink, to_bucket(bucket)) as gateway:
             for first in range(1, 101, 10):
                 gateway.spool.append(Record(EVENT, NOW + first, b"", ("device lost", "roof")))
                 await gateway.put(first, first + 9)
-                await gateway.online("mqtt")
-            await gateway.spool.sync()
-            # Ten events of the site, and the event about them, which the broker refuses, too.
-            await until(lambda: gateway.spool.refused == 11)
+                await until(lambda: gateway.deliveries["mqtt"].progress.state == "online")
+            # Ten events of the site, and the event about them, which the broker refuses, too. Each refusal counts after
+            # another record is accepted.
+            while gateway.spool.refused < 11:
+                last += 1
+                await gateway.put(last, last)
+                await asyncio.sleep(0.1)
             await gateway.online("influxdb")
             reason = "wattgram/works/event: not authorised (0x87); may this user publish there?"
             assert gateway.events == [f"records refused: mqtt: {reason}"]
@@ -385,11 +391,39 @@ def test_a_forbidden_topic_is_reported_once_and_the_other_records_arrive(tmp_pat
         subscriber(broker, DEVICE, login=("reader", "r")) as subscription,
     ):
         run(work())
-        subscription.wait(100)
-        assert published(subscription) == list(range(1, 101))
+        subscription.wait(last)
+        assert published(subscription) == list(range(1, last + 1))
     rows = bucket.rows("SELECT event, detail FROM event WHERE event = 'records refused'")
     assert len(rows) == 1
     assert "not authorised" in str(rows[0]["detail"])
+
+
+@pytest.mark.server
+def test_everything_arrives_after_the_acl_of_a_broker_is_mended(tmp_path: Path) -> None:
+    nothing, everything = (f"user gateway\ntopic write {topic}\nuser reader\ntopic read #\n" for topic in ("none", "#"))
+    refusal = "wattgram/works/device/incomer: not authorised (0x87); may this user publish there?"
+
+    async def work() -> None:
+        broker_sink = to_broker(broker.port, username="gateway", password="g")
+        async with delivering(tmp_path, broker_sink) as gateway:
+            for first in (1, 501, 1001):
+                await gateway.put(first, first + 499)
+                await gateway.away("mqtt", refusal)
+            assert gateway.spool.refused == 0
+            (tmp_path / "acl").write_text(everything)
+            broker.reload()
+            await gateway.online("mqtt")
+            assert gateway.spool.refused == 0
+            assert gateway.event_names("mqtt") == ["sink away", "sink back"]
+
+    users = {"gateway": "g", "reader": "r"}
+    with (
+        mosquitto(tmp_path, users=users, acl=nothing) as broker,
+        subscriber(broker, DEVICE, login=("reader", "r")) as subscription,
+    ):
+        run(work())
+        subscription.wait(1500)
+        assert sorted(published(subscription)) == list(range(1, 1501))
 
 
 def test_records_stay_queued_while_the_broker_rejects_the_password(tmp_path: Path, bucket: Bucket) -> None:

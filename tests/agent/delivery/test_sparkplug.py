@@ -298,7 +298,7 @@ def test_a_message_that_is_too_large_for_the_broker_is_refused_alone(tmp_path: P
             large = replace(readings(2, 2)[0], texts=("x" * 2000,))
             refused = await sink.write([large, *readings(3, 3)], 0)
             assert list(refused) == [0]
-            assert "the broker takes 1000" in refused[0]
+            assert "the broker takes 1000" in refused[0].reason
 
     # MQTT 5, 3.2.2.3.6: Maximum Packet Size.
     with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, listening_host(broker) as listener:

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wattgram.base.clock import Clock
 from wattgram.base.record import Record, Series, record
+from wattgram.base.refusal import SinkRefusal
 from wattgram.config.load import Config
 from wattgram.delivery.configuration import read
 from wattgram.delivery.sinks.sparkplug import sparkplug_sink
@@ -21,6 +22,7 @@ from wattgram.delivery.sinks.sparkplug.metrics import unit
 from wattgram.delivery.sinks.sparkplug.payload import asks_rebirth, varint
 from wattgram.delivery.sinks.sparkplug.session_number import SessionNumbers
 from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig, SparkplugSink
+from wattgram.mqtt.packets import MessageTooLarge
 from wattgram_drivers.quantity import QUANTITIES
 
 from tests.support.records import NOW, until
@@ -225,13 +227,13 @@ def test_a_too_large_message_is_refused_and_leaves_no_gap() -> None:
 
     def narrow(topic: bytes, payload: bytes) -> None:
         if large.encode() in payload:
-            raise ValueError("900 bytes, the broker takes 500")
+            raise MessageTooLarge("900 bytes, the broker takes 500")
         send(topic, payload)
 
     session.node._send = narrow
     bad = reading(2, quality=large, active_power_total=1.0)
     refused = session.node.publish([bad, reading(3, active_power_total=2.0)], 0, 0)
-    assert refused == {0: "not writable as a message: 900 bytes, the broker takes 500"}
+    assert refused == {0: SinkRefusal("message too large: 900 bytes, the broker takes 500")}
     assert session.host.current["incomer", "active_power_total"].value == 2.0
 
 

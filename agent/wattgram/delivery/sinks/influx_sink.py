@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from wattgram.base import toml_table
@@ -19,14 +18,14 @@ from wattgram.base.encoders import LineProtocol
 from wattgram.base.errors import SinkError
 from wattgram.base.proxies import ProxyKeys, read_proxy
 from wattgram.base.record import Record
+from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
 
+from .influx_verdict import CONTENT_TOO_LARGE, Outcome, WriteVerdict
+from .line_halving import Line, LineHalving
 from .sink import SINK_STEP
-
-if TYPE_CHECKING:
-    from .influx_client import ContentRefusal
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +44,6 @@ ENCODED_RECORDS = 500
 
 WORTH = 1000
 """Smallest size of a request to compress, bytes."""
-
-CONTENT_TOO_LARGE = 413
-
-REFUSED_ALONE = 3
-"""Lines refused alone, while no line was accepted, after which the reason is not the lines."""
-
-Numbered = tuple[int, bytes]
-"""Index of a record in its batch, and its line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,28 +97,6 @@ class _RequestLimit:
             self._until = now + RELIEF
 
 
-class _BatchResult:
-    """Results of the records of a batch, by index."""
-
-    def __init__(self) -> None:
-        self.taken: list[int] = []
-        self.refused: dict[int, str] = {}
-        self.doubted: dict[int, str] = {}
-        self.some = False  # whether the database accepted a line
-
-    def take(self, lines: Sequence[Numbered]) -> None:
-        """Note accepted lines; earlier doubtful refusals become permanent, since the database does accept lines."""
-        self.taken += [index for index, _ in lines]
-        self.some = True
-        self.refused |= self.doubted
-        self.doubted.clear()
-
-    def refuse(self, lines: Sequence[Numbered], reason: str, *, certain: bool) -> None:
-        """Note refused lines: permanently if `certain` or if the database accepted another line, else doubtfully."""
-        which = self.refused if certain or self.some else self.doubted
-        which.update((index, reason) for index, _ in lines)
-
-
 class InfluxSink:
     """Writes to a database with InfluxDB's v2 write call: InfluxDB 2 and 3, VictoriaMetrics."""
 
@@ -141,104 +110,91 @@ class InfluxSink:
         self._lines = LineProtocol()
         self._limit = _RequestLimit()
         self._compressed = not _is_local(config.url)
+        self._accepts = False  # whether the database accepted a line since `open`
         self.pulse = Pulse(f"deliver {self.name}")
         self._client = InfluxClient(config.url, config.org, config.bucket, config.token, config.ca, config.proxy)
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         """Send an empty write: a database checks token, organisation and bucket before the content."""
         await self.open()
         try:
-            if refusal := await self._post(b""):  # only the content was refused
-                log.debug("influxdb: an empty write: %s", refusal.reason)
+            verdict = await self._post(b"")
+            if verdict.outcome is Outcome.CONTENT:
+                log.debug("influxdb: an empty write: %s", verdict.reason)
         finally:
             await self.close()
+        return ""
 
     async def open(self) -> None:
         """Prepare the client; the first write connects. SinkError for an unreadable CA."""
+        self._accepts = False
         await self._client.open()
 
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, SinkRefusal]:
         """Write records in requests of bounded size.
 
-        A request whose content is refused is halved until the bad record is found.
+        A request whose content is refused is halved until the refused records are found.
         """
-        written = _BatchResult()
+        halving = LineHalving(self._send, self._lines, accepts=self._accepts)
         try:
-            await self._write(records, written)
+            await self._write(records, halving)
         except SinkError as error:
-            raise SinkError(
-                str(error),
-                taken=written.taken,
-                refused=written.refused,
-                doubted=written.doubted,
-                retry_after=error.retry_after,
-                unavailable=error.unavailable,
-            ) from error
-        return dict(sorted(written.refused.items()))
+            error.taken, error.refused = frozenset(halving.taken), dict(sorted(halving.refused.items()))
+            raise
+        finally:
+            self._accepts = halving.accepts
+        return dict(sorted(halving.refused.items()))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
 
-    async def _write(self, records: Sequence[Record], written: _BatchResult) -> None:
-        lines: list[Numbered] = []
+    async def _write(self, records: Sequence[Record], halving: LineHalving) -> None:
+        lines: list[Line] = []
         size = 0
         for index, record in enumerate(records):
             if index % ENCODED_RECORDS == ENCODED_RECORDS - 1:
                 await asyncio.sleep(0)
             try:
-                line = self._lines.line(record)
+                body = self._lines.line(record)
             except ValueError as error:
-                written.refused[index] = f"not writable as line protocol: {error}"
+                reason = f"not writable as line protocol: {error}"
+                halving.refused[index] = SinkRefusal(reason, RefusalKind.UNWRITABLE)
                 continue
-            if not line:
-                written.taken.append(index)
+            if not body:
+                halving.taken.append(index)
                 continue
-            if lines and size + len(line) > self._limit.bytes:
-                await self._send(lines, written)
+            if lines and size + len(body) > self._limit.bytes:
+                await halving.write(lines)
                 lines, size = [], 0
-            lines.append((index, line))
-            size += len(line) + 1
+            lines.append(Line(index, record, body))
+            size += len(body) + 1
         if lines:
-            await self._send(lines, written)
-        if written.doubted:
-            raise SinkError(next(iter(written.doubted.values())))
+            await halving.write(lines)
 
-    async def _send(self, lines: Sequence[Numbered], written: _BatchResult) -> None:
-        body = b"\n".join(line for _, line in lines)
-        refusal = await self._post(body)
-        if refusal is None:
-            written.take(lines)
-        elif refusal.dropped == len(lines):
-            written.refuse(lines, refusal.reason, certain=True)
-        elif len(lines) == 1:
-            written.refuse(lines, refusal.reason, certain=False)
-            if len(written.doubted) >= REFUSED_ALONE:
-                raise SinkError(refusal.reason)
-        else:
-            if refusal.status == CONTENT_TOO_LARGE:
-                self._limit.shrink(len(body), asyncio.get_running_loop().time())
-            else:  # lines that conflict most often belong to the same series, so halve between series
-                lines = sorted(lines, key=_series)
-            half = len(lines) // 2
-            await self._send(lines[:half], written)
-            await self._send(lines[half:], written)
+    async def _send(self, lines: Sequence[Line]) -> WriteVerdict:
+        """Send lines in one request."""
+        body = b"\n".join(line.body for line in lines)
+        verdict = await self._post(body)
+        if verdict.status == CONTENT_TOO_LARGE and len(lines) > 1:
+            self._limit.shrink(len(body), asyncio.get_running_loop().time())
+        return verdict
 
-    async def _post(self, body: bytes) -> ContentRefusal | None:
-        """Send one request; return the refusal of its content, None for success. SinkError for another failure."""
+    async def _post(self, body: bytes) -> WriteVerdict:
+        """Send one request; return whether it is written or its content refused. SinkError for another failure."""
         self.pulse.within(SINK_STEP)
         loop, size = asyncio.get_running_loop(), len(body)
         compressed = self._compressed and size >= WORTH
         if compressed:
             body = await loop.run_in_executor(None, partial(gzip.compress, body, 1, mtime=0))
         try:
-            refusal = await self._client.post(body, gzip=compressed)
+            verdict = await self._client.post(body, gzip=compressed)
         except TimeoutError as error:
             self._limit.shrink(size, loop.time())
             raise SinkError(f"{self._url}: {error} to {size} bytes; is it overloaded?") from error
-        if refusal is None:
+        if verdict.outcome is Outcome.WRITTEN:
             self._limit.grow(loop.time())
-        return refusal
+        return verdict
 
 
 def _is_local(url: str) -> bool:
@@ -248,8 +204,3 @@ def _is_local(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def _series(line: Numbered) -> bytes:
-    """Return the part of a line that all lines of its series share: all up to the first space."""
-    return line[1].partition(b" ")[0]

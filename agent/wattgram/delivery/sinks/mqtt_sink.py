@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from wattgram.base.clock import Clock
 from wattgram.base.encoders import Messages
-from wattgram.base.errors import SinkError
+from wattgram.base.errors import RefusalsOnly, SinkError
 from wattgram.base.record import Record, Series
+from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
 from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of, direct_address
-from wattgram.mqtt.packets import PACKET_TOO_LARGE, Acknowledgement
+from wattgram.mqtt.packets import Acknowledgement
+from wattgram.mqtt.reason_classes import WITHOUT_REFUSALS, publish_refusal
 
 from .client_identity import ClientIdentity
 from .retained_topics import RetainedMessages, RetainedTopics
@@ -31,14 +33,8 @@ log = logging.getLogger(__name__)
 MQTT_TIMEOUT = 5.0
 """Longest time for a connection, and longest time without an acknowledgement while some are due, s."""
 
-PERMANENT_REASONS = frozenset({0x87, 0x90, PACKET_TOO_LARGE, 0x99})
-"""MQTT 5 reason codes that a retry does not change: not authorised, topic name invalid, packet too large, payload
-format invalid."""
-
-REASON_HINTS = {0x87: "may this user publish there?"}
-
-REFUSED_FOR_NOW = 20
-"""Number of temporary refusals in a batch after which the rest of the batch is not sent."""
+MOST_REFUSALS = 20
+"""Refusals without an accepted message since the connection began, after which the rest of a batch is not sent."""
 
 RETAINED = ("goal", "seal")
 """Kinds of rare records: the broker retains the last message for new subscribers."""
@@ -61,7 +57,7 @@ _Encoded = tuple[bytes, bytes]
 
 
 class _Batch:
-    """Records as messages, and the result of each."""
+    """Records as messages, and the answer to each. accepts: whether the broker has accepted a record."""
 
     retain = False
 
@@ -72,27 +68,31 @@ class _Batch:
         encoded: Callable[[Record, bool], _Encoded],
         kept: RetainedTopics,
         pulse: Pulse,
+        *,
+        accepts: bool,
     ) -> None:
+        self.accepts = accepts
         self.taken: list[int] = []
-        self.refused: dict[int, str] = {}
-        self.doubted: dict[int, str] = {}
+        self.refused: dict[int, SinkRefusal] = {}
         self._left = iter(enumerate(records))
         self._topics: dict[int, bytes] = {}
         self._replayed = replayed
         self._encoded = encoded
         self._kept = kept
         self._retained: set[int] = set()
+        self._refusals = 0
         self._pulse = pulse
 
     def next(self) -> tuple[int, bytes, bytes] | None:
         """Return the next record that fits a message; None after too many refusals."""
-        if len(self.doubted) >= REFUSED_FOR_NOW:
+        if self.stopped:
             return None
         for index, record in self._left:
             try:
                 topic, payload = self._encoded(record, index < self._replayed)
             except ValueError as error:
-                self.refused[index] = f"not writable as a message: {error}"
+                reason = f"not writable as a message: {error}"
+                self.refused[index] = SinkRefusal(reason, RefusalKind.UNWRITABLE)
             else:
                 self._topics[index] = topic
                 self.retain = record.series.kind in RETAINED
@@ -103,17 +103,22 @@ class _Batch:
         return None
 
     def acknowledged(self, number: int, answer: Acknowledgement) -> None:
-        """Note whether the record is accepted, refused permanently, or refused for now."""
+        """Note whether the record is accepted or refused."""
         self._pulse.within(SINK_STEP)
         topic = self._topics.pop(number)
-        if not answer.code:
-            self.taken.append(number)
-            if number in self._retained:
-                self._kept.note_accepted(topic.decode())
+        if answer.code:
+            self.refused[number] = publish_refusal(topic.decode(), answer)
+            self._refusals += 1
             return
-        hint = REASON_HINTS.get(answer.code)
-        reason = f"{topic.decode()}: {answer}{f'; {hint}' if hint else ''}"
-        (self.refused if answer.code in PERMANENT_REASONS else self.doubted)[number] = reason
+        self.taken.append(number)
+        self.accepts = True
+        if number in self._retained:
+            self._kept.note_accepted(topic.decode())
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the rest is not sent: the broker refused the first messages and accepted none."""
+        return not self.accepts and self._refusals >= MOST_REFUSALS
 
 
 class MqttSink:
@@ -135,17 +140,21 @@ class MqttSink:
         self._client: MqttConnection | None = None
         self._session: MqttSession | None = None
         self._status_refused = ""
+        self._accepts = False  # whether the broker accepted a record since `open`
 
-    async def probe(self) -> None:
+    async def probe(self) -> str:
         """Log in with another client id and without a will, so that a running daemon keeps its connection."""
         connection = await self._broker.connect()
         try:
+            remark = "" if connection.session().version5 else WITHOUT_REFUSALS
             await connection.disconnect()
         finally:
             connection.abandon()
+        return remark
 
     async def open(self) -> None:
         """Connect with a last will and publish `online`; SinkError when the broker is unavailable or refuses."""
+        self._accepts = False
         async with self.identity.attempt():
             client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
         try:
@@ -165,12 +174,11 @@ class MqttSink:
             log.warning("mqtt: the broker refuses %s/status: %s", self._topic, refused)
         self._status_refused = refused
 
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
-        """Publish records with a window of unacknowledged messages; return the permanent refusals."""
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, SinkRefusal]:
+        """Publish records with a window of unacknowledged messages; return the refusals."""
         if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
-        batch = _Batch(records, replayed, self._encoded, self._kept, self.pulse)
-        failed, unavailable = "", False
+        batch = _Batch(records, replayed, self._encoded, self._kept, self.pulse, accepts=self._accepts)
         try:
             if changed := self._kept.due(asyncio.get_running_loop().time()):
                 await self._session.publish(changed, MQTT_TIMEOUT)
@@ -179,14 +187,13 @@ class MqttSink:
                 await self._announce(self._session)
             await self._session.publish(batch, MQTT_TIMEOUT)
         except SinkError as error:
-            failed, unavailable = str(error), error.unavailable
-        if batch.doubted and not failed:
-            failed = f"refused for now: {next(iter(batch.doubted.values()))}"
-        if failed:
-            failed = f"{self._broker.where}: {failed}"
-            raise SinkError(
-                failed, taken=batch.taken, refused=batch.refused, doubted=batch.doubted, unavailable=unavailable
-            )
+            reason = f"{self._broker.where}: {error}"
+            raise SinkError(reason, taken=batch.taken, refused=batch.refused, unavailable=error.unavailable) from error
+        finally:
+            self._accepts = batch.accepts
+        if batch.stopped and len(batch.taken) + len(batch.refused) < len(records):
+            reason = f"{self._broker.where}: {next(reversed(batch.refused.values())).reason}"
+            raise RefusalsOnly(reason, taken=batch.taken, refused=batch.refused)
         return batch.refused
 
     async def close(self) -> None:

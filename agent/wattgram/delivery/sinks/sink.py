@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 
 from wattgram.base.clock import Clock
 from wattgram.base.record import Record
+from wattgram.base.refusal import SinkRefusal
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
@@ -32,21 +33,24 @@ class Sink(Protocol):
     pulse: Pulse
     """Each request of a write is a step of at most SINK_STEP."""
 
-    async def probe(self) -> None:
-        """Test connection and login without leaving data on the server; SinkError with the reason of a failure."""
+    async def probe(self) -> str:
+        """Test connection and login without leaving data on the server; SinkError with the reason of a failure.
+
+        Return a remark for the operator, "" for none.
+        """
 
     async def open(self) -> None:
         """Connect; SinkError when the server is unavailable."""
 
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
-        """Deliver records; return when the sink has acknowledged them.
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, SinkRefusal]:
+        """Deliver records; return when the sink has answered for all of them.
 
-        The result is the reason of each permanent refusal, by index.
+        The result contains the refusals, by index; all other records are accepted. The sink reports answers and does
+        not judge: `delivery` decides whether a refusal counts against a record. The first `replayed` records were read
+        before an outage ended.
 
-        The first `replayed` records were read before an outage ended. SinkError lists the records that the sink
-        accepted, refused permanently or refused for now; the caller retries the rest. A refusal is permanent only if
-        its reason is the record, not the sink. In doubt, and while the sink has accepted no other record, it is a
-        refusal for now.
+        SinkError lists the records with an answer; the caller retries the rest. RefusalsOnly: the first records were
+        refused and none accepted, so the rest was not sent.
         """
 
     async def close(self) -> None:

@@ -10,8 +10,10 @@ from dataclasses import replace
 from math import isnan
 
 from wattgram.base.record import Record, Series
+from wattgram.base.refusal import RefusalKind, SinkRefusal
 from wattgram.config.load import Config
 from wattgram.config.sparse_fields import is_sparse
+from wattgram.mqtt.packets import MessageTooLarge
 
 from .metrics import Metrics
 from .payload import BOOLEAN, INT64, REBIRTH, boolean, death, defined, int64, metric, payload
@@ -19,7 +21,7 @@ from .payload import BOOLEAN, INT64, REBIRTH, boolean, death, defined, int64, me
 NAMESPACE = "spBv1.0"
 
 Send = Callable[[bytes, bytes], None]
-"""Sends a topic and a payload, in the order of the calls; ValueError when the payload is too large."""
+"""Sends a topic and a payload, in the order of the calls; MessageTooLarge for a message above the broker's limit."""
 
 
 class EdgeNode:
@@ -72,9 +74,9 @@ class EdgeNode:
         for device, series in self._born.items():
             self._publish("DBIRTH", device, time, self._metrics[series].birth(time))
 
-    def publish(self, records: Sequence[Record], replayed: int, time: int) -> dict[int, str]:
-        """Send records as data, the first `replayed` as history; return the reason of each unusable record by index."""
-        refused: dict[int, str] = {}
+    def publish(self, records: Sequence[Record], replayed: int, time: int) -> dict[int, SinkRefusal]:
+        """Send records as data, the first `replayed` as history; return the records that were not sent, by index."""
+        refused: dict[int, SinkRefusal] = {}
         records = [_as_born(record) for record in records]
         new = {record.series for record in records if record.series.kind != "device"} - self._metrics.keys()
         if new:  # a birth must contain all metrics that follow [topics-nbirth-metric-reqs]
@@ -88,8 +90,10 @@ class EdgeNode:
                     self._device(record, time, historical=index < replayed)
                 elif metrics := self._metrics[record.series].data(record, historical=index < replayed):
                     self._publish("NDATA", "", time, metrics)
+            except MessageTooLarge as error:
+                refused[index] = SinkRefusal(f"message too large: {error}")
             except ValueError as error:
-                refused[index] = f"not writable as a message: {error}"
+                refused[index] = SinkRefusal(f"not writable as a message: {error}", RefusalKind.UNWRITABLE)
         for device in sorted(self._lost & self._born.keys()):
             self._publish("DDEATH", device, time, b"")
             del self._born[device]

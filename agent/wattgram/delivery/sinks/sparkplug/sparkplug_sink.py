@@ -18,6 +18,7 @@ from wattgram.base import toml_table
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
 from wattgram.base.record import Record
+from wattgram.base.refusal import SinkRefusal
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
@@ -25,6 +26,7 @@ from wattgram.delivery.sinks.client_identity import ClientIdentity
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_session import MqttSession
 from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of, direct_address
+from wattgram.mqtt.reason_classes import WITHOUT_REFUSALS_QOS0
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
@@ -120,13 +122,17 @@ class SparkplugSink:
         self._rebirth: asyncio.TimerHandle | None = None
         self._reborn = float("-inf")  # loop time of the last births that a host asked for, s
 
-    async def probe(self) -> None:
-        """Log in with another client id and without a will, so that a running daemon keeps its connection."""
+    async def probe(self) -> str:
+        """Log in with another client id and without a will, so that a running daemon keeps its connection.
+
+        With QoS 0 a broker of any version does not report a refusal.
+        """
         connection = await self._broker.connect()
         try:
             await connection.disconnect()
         finally:
             connection.abandon()
+        return WITHOUT_REFUSALS_QOS0
 
     async def open(self) -> None:
         """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
@@ -153,7 +159,7 @@ class SparkplugSink:
         except ValueError as error:
             raise SinkError(f"{self._broker.where}: the birth cannot be sent: {error}") from error
 
-    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, str]:
+    async def write(self, records: Sequence[Record], replayed: int) -> dict[int, SinkRefusal]:
         """Send records and wait until the broker has read them; return refusals of records that are too large."""
         if self._session is None:
             raise SinkError(f"{self._broker.where}: not connected")
