@@ -118,12 +118,13 @@ class Feed:
             raise ValueError(f"found {len(signals)} values; at most {self._most} are kept")
         now = self._clock.time()
         good = [signal for signal in signals if _is_possible(signal) and _is_timely(signal, now + AHEAD)]
-        if good and (wrong := sum(not _is_possible(signal) for signal in signals)):
-            allowed = "above 0" if good[0].basis == "lifecycle" else "0"
-            text = f"{wrong} impossible values not used; expected {allowed} to 2000 g/kWh"
-            remark = "; ".join(filter(None, (remark, text)))
+        wrong = [signal for signal in signals if not _is_possible(signal)]
+        allowed = "above 0" if wrong and wrong[0].basis == "lifecycle" else "0"
+        text = f"{len(wrong)} impossible values not used; expected {allowed} to 2000 g/kWh" if wrong else ""
         if not good:
-            raise ValueError("found no value that is possible and not ahead of time" if signals else "found no value")
+            why = text or f"all {len(signals)} are ahead of time"
+            raise ValueError(f"found no usable value: {why}" if signals else "found no value")
+        remark = "; ".join(filter(None, (remark, text)))
         # With the same edition the previous process had the same answers.
         since = self._begun if mark and mark == self.mark and not self._received else 0
         self._add(good, now, since)

@@ -16,7 +16,7 @@ from wattgram.base.clock import NS
 from wattgram.base.errors import FeedRefused
 from wattgram.grid.feed import Feed
 from wattgram.grid.mix import Factors
-from wattgram.grid.signal import Signal, possible
+from wattgram.grid.signal import Signal, is_in_kilograms, possible
 from wattgram.grid.sources.eia import Eia
 from wattgram.grid.sources.electricitymaps import ElectricityMaps
 from wattgram.grid.sources.energycharts import EnergyCharts
@@ -100,6 +100,13 @@ def test_a_life_cycle_intensity_of_0_is_no_value() -> None:
     assert feed.detail == "1 impossible values not used; expected above 0 to 2000 g/kWh"
     feed.put([signal(TEN, 0.0, "direct")])
     assert feed.at(TEN) is not None
+
+
+@pytest.mark.parametrize(
+    ("number", "kilograms"), [(0.5306, True), (1.05, True), (0.0, False), (1.0, False), (2.5, False)]
+)
+def test_supplied_numbers_below_2_look_like_kilograms(number: float, kilograms: bool) -> None:
+    assert is_in_kilograms(number) is kilograms
 
 
 def test_another_region_and_another_length_are_not_used() -> None:

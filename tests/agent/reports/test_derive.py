@@ -146,8 +146,8 @@ def test_invented_sites_are_explained_or_the_step_is_named(tmp_path: Path, seed:
     site = ExactSite(tmp_path, exact_day(seed, plan, tick=450))
     asyncio.run(site.play())
     found = {}
+    times = [record.time for record in History(tmp_path, "works").ticks(0, 2**62)][1::7]
     for window in ("tick", "15m", "1h"):
-        times = [record.time for record in History(tmp_path, "works").ticks(0, 2**62)][1::7]
         for time in times:
             try:
                 derivation = derive(site.config, time - 1, window)

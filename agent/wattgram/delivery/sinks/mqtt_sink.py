@@ -146,8 +146,8 @@ class MqttSink:
 
     async def open(self) -> None:
         """Connect with a last will and publish `online`; SinkError when the broker is unavailable or refuses."""
-        await self.identity.turn()
-        client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
+        async with self.identity.attempt():
+            client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
         try:
             self._session = client.session()
             self.identity.begin()

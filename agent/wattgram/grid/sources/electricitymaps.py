@@ -176,8 +176,7 @@ class ElectricityMaps:
     def _signal(self, found: Mapping[str, Any], tier: int | None, arrived: int, before: Mapping[str, float]) -> Signal:
         if any(SANDBOX in str(found.get(name, "")).lower() for name in ("estimationMethod", "_disclaimer")):
             raise FeedRefused(
-                "the token is a sandbox token, and the values are invented; create a production token at "
-                "https://app.electricitymaps.com, and replace the token"
+                "sandbox token, whose values are invented; create a production token at https://app.electricitymaps.com"
             )
         zone = found.get("zone", self.zone)
         if zone != self.zone:

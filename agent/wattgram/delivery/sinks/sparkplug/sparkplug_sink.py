@@ -82,6 +82,15 @@ def made(settings: SparkplugConfig, config: Config, clock: Clock) -> SparkplugSi
     return SparkplugSink(config, config.mqtt, settings, clock)
 
 
+def last_death(config: Config, names: SparkplugConfig, clock: Clock) -> tuple[str, bytes] | None:
+    """Return topic and payload of the death of the last session, None for a node without a session."""
+    number = SessionNumbers(config.spool.path / SESSION_FILE).last()
+    if number is None:
+        return None
+    edge = EdgeNode(config, names.group, names.node)
+    return edge.topic("NDEATH"), edge.death(clock.time() // MS, number)
+
+
 class SparkplugSink:
     """Publishes to the Sparkplug hosts of a broker. The only supported command is the one for a rebirth."""
 
@@ -120,10 +129,10 @@ class SparkplugSink:
 
     async def open(self) -> None:
         """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
-        await self.identity.turn()
         self._number = await asyncio.to_thread(self._numbers.following)
         will = self._edge.topic("NDEATH"), self._edge.death(self._now(), self._number)
-        client = self._client = await self._broker.connect(will=will, retained=False)
+        async with self.identity.attempt():
+            client = self._client = await self._broker.connect(will=will, retained=False)
         self._online.clear()
         self._state_time = float("-inf")
         try:
