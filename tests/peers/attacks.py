@@ -147,6 +147,17 @@ def after_status(flood: Attack) -> Attack:
     return of_version(attack)
 
 
+def forecasts(first: bytes) -> Iterator[bytes]:
+    """Send endless messages of 64 kB to a subscriber of grid/mix; each has a thousand values."""
+    yield CONNACK if b"MQTT\x05" in first else b"\x20\x02\x00\x00"
+    yield from (b"", b"\x90\x04\x00\x01\x00\x01" if b"MQTT\x05" in first else b"\x90\x03\x00\x01\x01")
+    entry = '{"time": "2026-06-01T%02d:%02d:00Z", "intensity": %d},'
+    values = "".join(entry % (number // 60 % 24, number % 60, number) for number in range(1100))
+    body = b"\x00\x08grid/mix" + (b"\x00" if b"MQTT\x05" in first else b"") + f"[{values[:-1]}]".encode()
+    size = len(body)
+    yield from endless(b"\x30" + bytes([size & 0x7F | 0x80, size >> 7 & 0x7F | 0x80, size >> 14]) + body)
+
+
 MQTT_ATTACKS: Mapping[str, Attack] = {
     "mqtt: a CONNACK of 256 MB": then(b"\x20" + HUGE, b"\x00"),
     "mqtt: a CONNACK length without an end": then(b"\x20", b"\x80"),
@@ -170,6 +181,7 @@ MQTT_ATTACKS: Mapping[str, Attack] = {
     "mqtt: a message of 256 MB after the status": after_status(then(b"\x30" + HUGE, b"\x00")),
     "mqtt: endless messages of 14 MB after the status": after_status(then(b"", b"\x30\x80\x80\x80\x07" + LARGE)),
     "mqtt: endless SUBACKs after the status": after_status(then(b"", b"\x90\x03\xff\xf0\x00")),
+    "mqtt: endless forecasts": forecasts,
     "mqtt: noise": of_version(then(b"", b"\x07\x55\xaa")),
     "mqtt: silence": of_version(drip(b"", b"")),
 }

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult
 import h11
 
 from .errors import WattgramError
+from .fair_share import FairShare
 from .network_errors import TLS_ALERT, TLS_THERE, cause, handshake_cause
 from .tcp_connection import Proxy, open_socket
 
@@ -28,16 +29,6 @@ SLICE = 4096
 
 BUFFER = 65_536
 """Received bytes above which the client stops to read from the socket."""
-
-LIGHT_SLICE = 0.002
-"""Time to parse a usual slice, s. After a longer one the client pauses, so that a server gets a small share of the
-processor whatever it sends."""
-
-PAUSES = 4.0
-"""Length of this pause, in times to parse the slice."""
-
-LONGEST_PAUSE = 0.1
-"""Longest such pause, s."""
 
 MOST_PIECES = 20_000
 """Most pieces of a body: a body of a megabyte in chunks of a byte would cost a million."""
@@ -172,7 +163,7 @@ class HttpClient:
         except h11.RemoteProtocolError as error:
             if not wire.heard:
                 raise HttpFailure("closed without an answer") from error
-            raise NoHttp(f"{TLS_THERE} (https://)" if _is_alert(error) else str(error)) from error
+            raise NoHttp(f"{TLS_THERE} (https://)" if wire.alert else str(error)) from error
         response = await self._body(wire, head, deadline)
         done = peer.our_state is h11.DONE and peer.their_state is h11.DONE
         if done and wire.idle and not response.fault and not peer.trailing_data[0]:
@@ -254,17 +245,14 @@ class HttpClient:
 _END = h11.EndOfMessage()
 
 
-def _is_alert(error: h11.RemoteProtocolError) -> bool:
-    """Return whether the bytes that h11 quotes are those of a TLS alert."""
-    return repr(TLS_ALERT)[2:-1] in str(error)
-
-
 class _Wire(asyncio.Protocol):
     """A connection that holds at most BUFFER received bytes, and what the loop reads at once."""
 
     def __init__(self) -> None:
         self.heard = False  # whether a byte came
+        self.alert = False  # whether the bytes begin as a TLS alert
         self._handed = 0.0  # loop time of the last slice
+        self._share = FairShare()
         self._received = bytearray()
         self._ended = self._paused = False
         self._transport: asyncio.Transport | None = None
@@ -289,7 +277,7 @@ class _Wire(asyncio.Protocol):
             self._waiter = loop.create_future()
             await self._waiter
             parsing = 0.0
-        await asyncio.sleep(0 if parsing < LIGHT_SLICE else min(LONGEST_PAUSE, PAUSES * parsing))
+        await asyncio.sleep(self._share.pause(loop.time() - parsing, loop.time()))
         self._handed = loop.time()
         data = bytes(self._received[:most])
         del self._received[:most]
@@ -310,6 +298,7 @@ class _Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Store received bytes."""
+        self.alert = self.alert or (not self.heard and data.startswith(TLS_ALERT))
         self.heard = True
         self._received += data
         if len(self._received) > BUFFER and not self._paused and self._transport is not None:

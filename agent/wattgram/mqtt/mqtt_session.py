@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from wattgram.base.errors import SinkError
+from wattgram.base.fair_share import FairShare
 from wattgram.base.network_errors import cause
 
 from .packets import (
@@ -49,11 +50,9 @@ from .packets import (
 from .session_limits import (
     LONGEST_MESSAGE,
     LONGEST_PACKET,
-    LONGEST_PAUSE,
     MOST_DISCARDED,
     MOST_STRAY,
     MOST_UNSENT,
-    PAUSES,
     READ_BYTES,
     WOULD_BLOCK,
     SessionTerms,
@@ -111,6 +110,7 @@ class MqttSession:
         self._login: asyncio.Future[LoginAnswer] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
         self._pause: asyncio.TimerHandle | None = None
+        self._share = FairShare()
         self.ended: asyncio.Future[None] = self._loop.create_future()  # done when the connection has ended
         self._end_reason = ""
         self._unrelated = False
@@ -303,7 +303,7 @@ class MqttSession:
                 self._fill()
                 if len(data) == READ_BYTES and not self._end_reason:
                     self._loop.remove_reader(self._sock)
-                    pause = min(LONGEST_PAUSE, PAUSES * (self._loop.time() - begin))
+                    pause = self._share.pause(begin, self._loop.time())
                     self._pause = self._loop.call_later(pause, self._read_on)
                     return
                 if not (isinstance(self._sock, ssl.SSLSocket) and self._sock.pending()):
@@ -417,9 +417,9 @@ class MqttSession:
 
     @property
     def was_closed(self) -> bool:
-        """Whether the broker closed the connection without a reason, while it owed no acknowledgement."""
+        """Whether the broker closed the connection without a reason, while it owed no answer."""
         closed = self._end_reason.startswith((CLOSED, "connection lost"))
-        return closed and not self.end_code and not self._unacknowledged
+        return closed and not self.end_code and not (self._unacknowledged or self._subscribing)
 
     def end(self, reason: str) -> None:
         """Stop to use the socket; its owner closes it."""

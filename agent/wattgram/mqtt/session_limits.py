@@ -23,12 +23,6 @@ MOST_UNSENT = 10_000
 READ_BYTES = 8192
 """Largest number of bytes that are read and parsed before other tasks run: 4,096 of the smallest packets."""
 
-PAUSES = 4.0
-"""After a full read the session pauses, in times to parse it: a flood gets a small share of the processor."""
-
-LONGEST_PAUSE = 0.1
-"""Longest such pause, s."""
-
 WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """Errors of a socket that has no bytes, or takes none, at the moment."""
 

@@ -236,7 +236,7 @@ def _events(shown: SiteReport, say: Translate) -> str:
     lines = "".join(
         f"<tr><th>{escape(event.device) or say('site')}</th><td>{escape(say(event.event))}</td><td>{event.count}</td>"
         f"<td>{escape(shown.local(event.first))}</td><td>{escape(shown.local(event.last))}</td>"
-        f"<td>{escape(event.detail)}</td></tr>"
+        f"<td>{escape(say(event.detail))}</td></tr>"
         for event in shown.events
     )
     return (

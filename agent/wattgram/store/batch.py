@@ -1,9 +1,10 @@
-"""Records with consecutive numbers, as a sink receives them."""
+"""Records with consecutive numbers, as a sink receives them, and the loss of records."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from wattgram.base.record import Record
 
@@ -17,6 +18,17 @@ class Batch:
     records: tuple[Record, ...]
     seqs: tuple[int, ...]
     era: int = 0
+
+
+class Pruned(NamedTuple):
+    """Losses since the last call: discarded undelivered records, and unreadable records.
+
+    more: whether there are more records past their age.
+    """
+
+    discarded: int
+    damaged: int
+    more: bool
 
 
 def between(records: list[Numbered], after: int, limit: int) -> list[Numbered]:

@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from wattgram.base.record import Series
 
 from .block import Numbered
 from .journal import JournalEntry
-from .read_only_database import read_only
+from .read_only_database import damaged_in_memory, empty_in_memory, read_only
 from .regular_files import OWN_MODE, narrow_mode
 from .rows import ROW_COLUMNS, all_series, decoded, row, text
 from .salvage import lengthen, readable, readable_rows
@@ -111,11 +112,22 @@ class Database:
     def open_read_only(self) -> None:
         """Open the file on a disk that cannot be written; nothing is created or changed.
 
-        OSError, sqlite3.Error if the disk does not respond or the file is damaged.
+        Readable rows of a damaged file are copied to memory. OSError, sqlite3.Error if the disk does not respond.
         """
-        self._db = read_only(self.folder / DATABASE_FILE)
-        self._db.text_factory = text
-        self._load()
+        file = self.folder / DATABASE_FILE
+        try:
+            self._db = read_only(file)
+            self._db.text_factory = text
+            self._load()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if not unreadable(error):
+                raise
+            self._db, self._ids, self._series = empty_in_memory(), {}, {}
+            copied, missing = self._copy(lambda: damaged_in_memory(file))
+            self._load()
+            self.damaged += missing
+            log.error("spool: %s is damaged: %d records read, %d lost", file, copied, missing)
 
     def close(self) -> None:
         """Close the file."""
@@ -279,11 +291,19 @@ class Database:
 
     def _salvage(self, aside: Path) -> tuple[int, int]:
         """Copy the readable rows; return their number, and the number of missing records."""
+
+        def connected() -> sqlite3.Connection:
+            lengthen(aside, PAGE)
+            return sqlite3.connect(aside, isolation_level=None)
+
+        return self._copy(connected)
+
+    def _copy(self, damaged: Callable[[], sqlite3.Connection]) -> tuple[int, int]:
+        """Copy the readable rows of a damaged database; return as `_salvage`."""
         copied: list[int] = []
         missing = 0
         try:
-            lengthen(aside, PAGE)
-            with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as old:
+            with contextlib.closing(damaged()) as old:
                 old.text_factory = text
                 series = dict(readable(lambda: all_series(old)))
                 positions, state, reached = (
@@ -303,7 +323,7 @@ class Database:
                 self._transact(JournalEntry(chunk, state, positions, (), reached), delivered)
                 missing = max(0, reached.get(OWN_ROW, (0, 0))[1] - len(copied))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            log.error("spool: %s could not be copied completely: %s", aside, error)
+            log.error("spool: %s could not be copied completely: %s", DATABASE_FILE, error)
         return len(copied), missing
 
     def _transact(self, entry: JournalEntry, delivered: int) -> None:

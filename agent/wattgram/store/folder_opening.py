@@ -19,7 +19,7 @@ def check_mounted(folder: Path) -> None:
     """Check that the disk of a directory is mounted; OSError ENODEV if /etc/fstab has a mount that is absent."""
     absent = missing_mount(folder)
     if absent is not None:
-        raise OSError(errno.ENODEV, "of /etc/fstab is not mounted", str(absent))
+        raise OSError(errno.ENODEV, f"{absent} of /etc/fstab is not mounted")
 
 
 def make_folder(folder: Path) -> None:

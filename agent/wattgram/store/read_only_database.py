@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from .regular_files import other_kind, read_regular
-from .small_tables import SCHEMA, reference_database, schema_of
+from .small_tables import PAGE, SCHEMA, reference_database, schema_of
 from .write_ahead_log import with_log
 
 
@@ -18,7 +18,7 @@ def read_only(file: Path) -> sqlite3.Connection:
     """
     log, index = (file.with_name(f"{file.name}{suffix}") for suffix in ("-wal", "-shm"))
     if not file.exists() or other_kind(file):  # another kind is set aside as soon as the disk can be written
-        return _in_memory(b"")
+        return empty_in_memory()
     content = log.stat().st_size if log.exists() and not other_kind(log) else 0
     if content and not index.exists():
         return _checked(_in_memory(with_log(read_regular(file), read_regular(log))))
@@ -30,12 +30,24 @@ def read_only(file: Path) -> sqlite3.Connection:
     )
 
 
+def damaged_in_memory(file: Path) -> sqlite3.Connection:
+    """Return a damaged database with its log, lengthened to the size in its header. OSError: no answer."""
+    log = file.with_name(f"{file.name}-wal")
+    content = with_log(read_regular(file), read_regular(log) if log.exists() and not other_kind(log) else b"")
+    pages = int.from_bytes(content[28:32], "big")  # sqlite.org/fileformat2.html, 1.3
+    return _in_memory(content.ljust(min(pages * PAGE, 2 * len(content)), b"\0"))
+
+
+def empty_in_memory() -> sqlite3.Connection:
+    """Return an empty database with all tables."""
+    db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+    db.executescript(SCHEMA)
+    return db
+
+
 def _in_memory(content: bytes) -> sqlite3.Connection:
     db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
-    if content:
-        db.deserialize(content)
-    else:
-        db.executescript(SCHEMA)
+    db.deserialize(content)
     return db
 
 
@@ -44,7 +56,7 @@ def _checked(db: sqlite3.Connection) -> sqlite3.Connection:
     try:
         if schema_of(db) == schema_of(reference_database()):
             return db
-        copy = _in_memory(b"")
+        copy = empty_in_memory()
         db.backup(copy)
         copy.executescript(SCHEMA)
         db.close()

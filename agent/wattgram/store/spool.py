@@ -17,12 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
 from . import REFUSED_KEPT, Batch, FolderReplaced, Numbered, Refusal, Store, is_wrong_path, unreadable
+from .batch import Pruned
 from .carried_records import CarriedRecords, carried
 
 __all__ = ["Batch", "Spool"]
@@ -30,17 +31,6 @@ __all__ = ["Batch", "Spool"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class Pruned(NamedTuple):
-    """Losses since the last call: discarded undelivered records, and unreadable records.
-
-    more: whether there are more records past their age.
-    """
-
-    discarded: int
-    damaged: int
-    more: bool
 
 
 MOST_PENDING = 50_000
@@ -51,6 +41,7 @@ class Spool:
     """Append, sync, batch, settle, history; on disk, with a size limit. One per directory.
 
     appended: records of this process. head: number of the last record on disk. last: number of the last record.
+    stored: number of the last record of earlier processes.
     dropped: records that never came to disk. lost: undelivered records that were discarded for lack of room. damaged:
     records that could not be read. refused: records that a sink refused. set_aside: the damaged file that was set
     aside, if any. notes: other damage found at opening. unread: why nobody knows what is stored, "" as soon as that
@@ -67,6 +58,7 @@ class Spool:
         self.refused = 0
         self.head = 0
         self.last = 0
+        self.stored = 0
         self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._served = 0
         self._era = 0
@@ -173,14 +165,7 @@ class Spool:
         """
         try:
             if self.replaced.is_set():
-                await self._run(self._store.stay)
-                with contextlib.suppress(SpoolError):
-                    await self.sync()
-                # Without sinks, the history is what counts: it began in this directory.
-                after = 0 if self._began_empty and not self.sinks else self._delivered()
-                work = partial(carried, self._store, after, self.head, list(self._pending))
-                found = await self._run(work)
-                self.carried = found._replace(state={**found.state, **self._state})
+                self.carried = await self._carried()
             else:
                 await self.sync()
         except SpoolError as error:
@@ -190,6 +175,21 @@ class Spool:
                 await self._run(self._store.close)
             finally:
                 self._stop_threads()
+
+    async def _carried(self) -> CarriedRecords:
+        """Return what moves to the other directory; all that is in memory if this directory cannot be read."""
+        with contextlib.suppress(SpoolError):
+            await self._run(self._store.stay)
+            await self.sync()
+        # Without sinks, the history is what counts: it began in this directory.
+        after = 0 if self._began_empty and not self.sinks else self._delivered()
+        pending = list(self._pending)
+        try:
+            found = await self._run(partial(carried, self._store, after, self.head, pending))
+        except SpoolError as error:
+            log.error("spool: %s; undelivered records stay there", error)
+            found = carried(self._store, self.head, self.head, pending)
+        return found._replace(state={**found.state, **self._state})
 
     def append(self, record: Record) -> None:
         """Store a record in memory for the next sync."""
@@ -330,7 +330,7 @@ class Spool:
     async def _take_numbers(self) -> None:
         """Continue after the numbers of the store, which was just read."""
         store = self._store
-        self.head = self._served = store.head
+        self.head = self.stored = self._served = store.head
         # A new sink starts at the oldest record.
         self.positions = {sink: max(store.positions.get(sink, 0), store.oldest - 1) for sink in self.sinks}
         self._new_positions.clear()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from wattgram.base.errors import FeedRefused, SinkError
 from wattgram.base.proxies import ProxyKeys, proxy_of, read_proxy
 from wattgram.base.toml_table import Table
+from wattgram.delivery.sinks.influx_client import InfluxClient
+from wattgram.grid.sources.fetch import get
+from wattgram.mqtt.mqtt_connection import Broker
+from wattgram.mqtt.mqtt_settings import MqttConfig
+
+from tests.support.relay_proxy import relay_proxy
 
 BOTH = {"HTTPS_PROXY": "http://secure.example:3128", "http_proxy": "plain.example"}
 
@@ -90,3 +98,31 @@ def test_a_key_counts_before_the_variables(tmp_path: Path) -> None:
         (mistake,) = keys(**data)[1]
         assert mistake.startswith(f"site.toml: influxdb.{place}")
         assert "pw" not in mistake.replace("proxy_password", "")
+
+
+def test_databases_grid_services_and_brokers_are_reached_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> list[str]:
+        async with relay_proxy(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n") as (port, heads):
+            for name in ("http_proxy", "https_proxy"):
+                monkeypatch.setenv(name, f"http://gateway:word@127.0.0.1:{port}")
+            with pytest.raises(FeedRefused, match="answers 403"):
+                await get("http://grid.example/mix?zone=CN", {}, 0)
+            client = InfluxClient("https://db.example", "o", "b", "token", None)
+            await client.open()
+            with pytest.raises(SinkError, match=r"proxy 127\.0\.0\.1:\d+: answers .*403 Forbidden.* to CONNECT"):
+                await client.post(b"m f=1", gzip=False)
+            await client.close()
+            keys = ProxyKeys(("127.0.0.1", port), "gateway", "word")
+            with pytest.raises(SinkError, match="to CONNECT"):
+                await Broker(MqttConfig("broker.example", 1883, proxy=keys)).connect()
+            return heads
+
+    heads = asyncio.run(asyncio.wait_for(work(), 60))
+    assert [head.partition(" HTTP/1.1")[0] for head in heads] == [
+        "GET http://grid.example/mix?zone=CN",
+        "CONNECT db.example:443",
+        "CONNECT broker.example:1883",
+    ]
+    # RFC 7617, 2: base64 of "gateway:word".
+    assert all("\r\nProxy-Authorization: Basic Z2F0ZXdheTp3b3Jk\r\n" in head for head in heads)
+    assert not any("token" in head for head in heads)

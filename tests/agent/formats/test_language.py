@@ -186,6 +186,11 @@ def values(part: ast.expr) -> Iterator[str]:
         ("check the readings of load", "检查 load 的读数"),
         ("something that no table has", "something that no table has"),
         ("402250 ÷ 1000", "402250 ÷ 1000"),
+        # the citation of a fuel's factor
+        (
+            "19678.7 m3 x 2162 g, natural gas, 389.31 GJ per 10 000 Nm3, GB/T 32151.34-2024 table C.1",
+            "19678.7 m3 x 2162 g，天然气，389.31 GJ per 10 000 Nm3，GB/T 32151.34-2024 表 C.1",
+        ),
         ("2026-01 to 2026-03", "2026-01 至 2026-03"),
         ("this belongs to nobody", "this belongs to nobody"),
     ],

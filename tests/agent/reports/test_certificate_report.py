@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -35,7 +36,7 @@ def report_of(folder: Path, *streams: CertificateStream, period: str = "2026-06-
     return report(config, parse_period(period), utc("2027-06-01T00:00:00Z"))
 
 
-def certificates(found: SiteReport) -> tuple[list[tuple[float | None, float | None]], float | None]:
+def certificates(found: SiteReport) -> Any:
     """Return offered and counted kWh of each stream, and scope 2 in kg."""
     summary = json.loads(as_json(found))["certificates"]
     return [(use["offered_kwh"], use["counted_kwh"]) for use in summary["streams"]], summary["scope2_market_kg"]

@@ -236,6 +236,41 @@ def test_a_disk_that_fails_to_read_is_read_later(tmp_path: Path) -> None:
     run(work)
 
 
+@pytest.mark.parametrize("damage", ["page", "header", "end"])
+def test_a_damaged_database_is_read_on_a_disk_that_cannot_be_written(tmp_path: Path, damage: str) -> None:
+    """ext4 becomes read-only after an error of the disk: then both come together."""
+    origin = tmp_path / "spool"
+
+    async def before() -> None:
+        async with opened(origin) as spool:
+            await put(spool, readings(1, 3))
+            spool.put_state("site", b"kept")
+            spool.settle("one", await spool.batch("one", 1), 1)
+
+    async def work(folder: Path) -> None:
+        spool = Spool(folder, max_size=64 * 2**20, keep=1e6, sinks=("one",))
+        await spool.open()
+        assert not spool.unread
+        assert await spool.state("site") == b"kept", "the journal has it, too"
+        assert await delivered(spool) == [2, 3]
+        with pytest.raises(SpoolError):
+            await spool.close()
+
+    run(before)
+    with small_disk(tmp_path / "disk", "16m") as folder:
+        shutil.copytree(origin, folder, dirs_exist_ok=True)
+        content = (folder / "spool.db").read_bytes()
+        hurt = {
+            "page": content[:4096] + b"x" * 8192 + content[12288:],
+            "header": b"x" * 100 + content[100:],
+            "end": content[:8192],
+        }
+        (folder / "spool.db").write_bytes(hurt[damage])
+        remount(folder, "ro")
+        run(lambda: work(folder))
+        assert (folder / "spool.db").read_bytes() == hurt[damage]
+
+
 RIGHTS = """
 import asyncio, sys
 from pathlib import Path

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from wattgram.base.secret import SecretFile
+from wattgram.config.http_table import SHORTEST_TOKEN, HttpConfig, weak_token
 from wattgram.web import ClientLimits
 from wattgram.web.client_slots import ClientSlots, network
 from wattgram.web.token_attempts import (
@@ -127,3 +128,10 @@ def test_a_replaced_token_file_applies_to_the_next_request(tmp_path: Path) -> No
         assert status(address, TOKEN) == 200
         (tmp_path / "token").write_text(TOKEN[::-1])
         assert (status(address, TOKEN), status(address, TOKEN[::-1])) == (401, 200)
+
+
+@pytest.mark.parametrize(("token", "weak"), [(None, False), ("x" * (SHORTEST_TOKEN - 1), True), (TOKEN, False)])
+def test_a_short_token_is_a_warning_without_the_token(token: str | None, weak: bool) -> None:
+    warning = weak_token(HttpConfig(token=token))
+    assert bool(warning) == weak
+    assert "xxx" not in warning

@@ -48,6 +48,11 @@ class RetainedMessages:
             self.refused[self._topics[number]] = str(answer)
 
 
+def own_topics(site: str) -> tuple[str, ...]:
+    """Return the filters of the retained topics of a site, its status first. `site`: begin of the site's topics."""
+    return f"{site}/status", f"{site}/seal", f"{site}/goal/+"
+
+
 class RetainedTopics:
     """Last retained messages of a site, and the topics that another client has changed since.
 
@@ -58,7 +63,7 @@ class RetainedTopics:
         """`site`: begin of the site's topics. `birth`: topic of Home Assistant's status, "" for none."""
         self._birth = birth
         self._watch = TopicWatch()
-        self.topics = (f"{site}/status", f"{site}/seal", f"{site}/goal/+")
+        self.topics = own_topics(site)
         self._prefix = f"{site}/"
         self._other = other
         self._sent: dict[str, bytes] = {}

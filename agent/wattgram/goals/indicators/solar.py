@@ -86,7 +86,7 @@ def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
         ),
         f"{shown(power / 1e3)} / {shown(peak / 1e3)} = {shown(value)} kW/kW",
         (
-            SecondaryValue("yield so far", made.values["pv_energy"] / power, "kWh/kWp"),
+            SecondaryValue("yield so far", made.values["pv_energy"] / power, "kWh/kW"),
             *ratio.values,
             *((NATIONAL_PV,) if facility.in_china else ()),
         ),

@@ -24,7 +24,7 @@ from wattgram.config.load import Config
 from wattgram.delivery.sinks.client_identity import ClientIdentity
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of
+from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of, direct_address
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
@@ -82,6 +82,15 @@ def made(settings: SparkplugConfig, config: Config, clock: Clock) -> SparkplugSi
     return SparkplugSink(config, config.mqtt, settings, clock)
 
 
+def last_death(config: Config, names: SparkplugConfig, clock: Clock) -> tuple[str, bytes] | None:
+    """Return topic and payload of the death of the last session, None for a node without a session."""
+    number = SessionNumbers(config.spool.path / SESSION_FILE).last()
+    if number is None:
+        return None
+    edge = EdgeNode(config, names.group, names.node)
+    return edge.topic("NDEATH"), edge.death(clock.time() // MS, number)
+
+
 class SparkplugSink:
     """Publishes to the Sparkplug hosts of a broker. The only supported command is the one for a rebirth."""
 
@@ -91,7 +100,8 @@ class SparkplugSink:
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
         from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that reading the settings does not need
 
-        self.identity = ClientIdentity(f"{client_id_of(broker, config.site.name)}-sparkplug")
+        client_id = f"{client_id_of(broker, config.site.name)}-sparkplug"
+        self.identity = ClientIdentity(client_id, direct_address(broker))
         self._broker = Broker(replace(broker, client_id=self.identity.client_id), SPARKPLUG_TIMEOUT)
         self._edge = EdgeNode(config, names.group, names.node)
         self._numbers = SessionNumbers(config.spool.path / SESSION_FILE)
@@ -120,15 +130,15 @@ class SparkplugSink:
 
     async def open(self) -> None:
         """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
-        await self.identity.turn()
         self._number = await asyncio.to_thread(self._numbers.following)
         will = self._edge.topic("NDEATH"), self._edge.death(self._now(), self._number)
-        client = self._client = await self._broker.connect(will=will, retained=False)
+        async with self.identity.attempt():
+            client = self._client = await self._broker.connect(will=will, retained=False)
         self._online.clear()
         self._state_time = float("-inf")
         try:
             session = self._session = client.session()
-            self.identity.begin()
+            self.identity.begin(session)
             topics = (self._command, self._state) if self._host else (self._command,)
             for topic, reason in (await session.subscribe(topics, self, SPARKPLUG_TIMEOUT)).items():
                 if topic not in self._logged:
@@ -168,7 +178,7 @@ class SparkplugSink:
         session, self._session = self._session, None
         try:
             if session is not None:
-                self.identity.end(session)
+                await self.identity.end(session)
                 self._die(session)
         finally:
             if client is not None:
