@@ -28,6 +28,7 @@ SHIPPED = [name for name in names() if name != SUNSPEC]
 
 HYBRIDS = (
     "deye_hybrid_3p",
+    "foxess_h3",
     "fronius_sunspec_float",
     "fronius_sunspec_int_sf",
     "goodwe_et",
@@ -42,6 +43,9 @@ HYBRIDS = (
     "solis_hybrid_33xxx",
     "sungrow_sh_hybrid",
 )
+
+SUMS = ("e3dc", "foxess_h3", "sofar_hyd_legacy")
+"""Hybrids without a register of the terminal: it is the sum of PV and battery."""
 
 NAMED = {"import": -1, "charge": -1, "absorbed": -1, "export": 1, "discharge": 1, "injected": 1}
 
@@ -125,7 +129,7 @@ def test_every_inverter_with_a_battery_has_a_terminal_with_both_sides() -> None:
         if terminal is not None:
             assert terminal.pv_power, name
             assert terminal.battery_power, name
-            assert terminal.bridge or name == "sofar_hyd_legacy", name
+            assert terminal.bridge or name in SUMS, name
             assert terminal.dc == ("net" if name == "solaredge_inverter" else "pv"), name
 
 
