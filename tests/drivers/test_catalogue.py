@@ -44,6 +44,7 @@ FACTS = {
     "endress_hauser_promass83_scanbuffer": (4, 0, "holding", 125, "little"),
     "finder_7m38": (21, 21, "input", 125, "big"),
     "foxess_h3": (35, 3, "holding", 125, "big"),
+    "foxess_h3_pro": (37, 15, "holding", 125, "big"),
     "foxess_h3_smart": (39, 11, "holding", 125, "big"),
     "fronius_sunspec_float": (38, 5, "holding", 125, "big"),
     "fronius_sunspec_int_sf": (30, 11, "holding", 125, "big"),

@@ -29,6 +29,7 @@ SHIPPED = [name for name in names() if name != SUNSPEC]
 HYBRIDS = (
     "deye_hybrid_3p",
     "foxess_h3",
+    "foxess_h3_pro",
     "foxess_h3_smart",
     "fronius_sunspec_float",
     "fronius_sunspec_int_sf",
