@@ -36,6 +36,7 @@ FACTS = {
     "comap_intelilite": (21, 20, "holding", 125, "big"),
     "deepsea_dse_gencomm": (26, 8, "holding", 125, "big"),
     "deye_hybrid_3p": (57, 1, "holding", 125, "little"),
+    "deye_hybrid_hv": (53, 1, "holding", 125, "little"),
     "deye_string": (29, 9, "holding", 125, "little"),
     "eastron_sdm120": (15, 0, "input", 80, "big"),
     "eastron_sdm630": (40, 0, "input", 80, "big"),

@@ -28,6 +28,7 @@ SHIPPED = [name for name in names() if name != SUNSPEC]
 
 HYBRIDS = (
     "deye_hybrid_3p",
+    "deye_hybrid_hv",
     "foxess_h3",
     "foxess_h3_pro",
     "foxess_h3_smart",
