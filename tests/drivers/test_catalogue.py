@@ -27,6 +27,7 @@ FACTS = {
     "acrel_adl400_primary": (17, 17, "holding", 125, "big"),
     "acrel_adw300": (12, 12, "holding", 125, "big"),
     "alfen_ng9xx": (18, 10, "holding", 125, "big"),
+    "alpha_ess": (53, 5, "holding", 64, "big"),
     "carlogavazzi_em24_din": (29, 9, "input", 20, "little"),
     "carlogavazzi_em24_e1": (27, 0, "input", 50, "little"),
     "carlogavazzi_em330_em340": (30, 1, "input", 50, "little"),

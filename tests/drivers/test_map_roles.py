@@ -27,6 +27,7 @@ README = Path(__file__).parents[2] / "drivers" / "README.md"
 SHIPPED = [name for name in names() if name != SUNSPEC]
 
 HYBRIDS = (
+    "alpha_ess",
     "deye_hybrid_3p",
     "deye_hybrid_hv",
     "foxess_h3",
