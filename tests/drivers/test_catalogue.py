@@ -98,6 +98,7 @@ FACTS = {
     "suto_s430_gasflow": (8, 8, "holding", 125, "little"),
     "vaisala_mgp261": (9, 3, "holding", 125, "little"),
     "victron_gx": (4, 0, "input", 125, ""),
+    "victron_gx_battery": (4, 2, "input", 125, ""),
     "wago_879_30xx": (33, 10, "holding", 125, "big"),
     "wirenboard_wb_mcm8": (18, 18, "input", 125, "big"),
 }
