@@ -39,6 +39,7 @@ FACTS = {
     "deye_hybrid_3p": (57, 1, "holding", 125, "little"),
     "deye_hybrid_hv": (53, 1, "holding", 125, "little"),
     "deye_string": (29, 9, "holding", 125, "little"),
+    "e3dc": (6, 1, "holding", 125, "little"),
     "eastron_sdm120": (15, 0, "input", 80, "big"),
     "eastron_sdm630": (40, 0, "input", 80, "big"),
     "eastron_sdm72d_m": (9, 0, "input", 80, "big"),

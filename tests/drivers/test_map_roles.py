@@ -30,6 +30,7 @@ HYBRIDS = (
     "alpha_ess",
     "deye_hybrid_3p",
     "deye_hybrid_hv",
+    "e3dc",
     "foxess_h3",
     "foxess_h3_pro",
     "foxess_h3_smart",
