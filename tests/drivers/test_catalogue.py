@@ -54,6 +54,7 @@ FACTS = {
     "goodwe_dt": (31, 31, "holding", 100, "big"),
     "goodwe_dt_legacy": (16, 14, "holding", 125, "big"),
     "goodwe_et": (65, 10, "holding", 100, "big"),
+    "growatt_sph": (29, 1, "input", 100, "big"),
     "growatt_tl3x": (34, 6, "input", 100, "big"),
     "growatt_tlx": (49, 7, "input", 100, "big"),
     "huawei_dtsu666h": (21, 2, "holding", 64, "big"),

@@ -37,6 +37,7 @@ HYBRIDS = (
     "fronius_sunspec_float",
     "fronius_sunspec_int_sf",
     "goodwe_et",
+    "growatt_sph",
     "growatt_tlx",
     "huawei_emma",
     "huawei_sun2000",
@@ -49,7 +50,7 @@ HYBRIDS = (
     "sungrow_sh_hybrid",
 )
 
-SUMS = ("e3dc", "foxess_h3", "sofar_hyd_legacy")
+SUMS = ("e3dc", "foxess_h3", "growatt_sph", "sofar_hyd_legacy", "solax_x3_g4")
 """Hybrids without a register of the terminal: it is the sum of PV and battery."""
 
 NAMED = {"import": -1, "charge": -1, "absorbed": -1, "export": 1, "discharge": 1, "injected": 1}
