@@ -91,6 +91,7 @@ FACTS = {
     "solaredge_inverter": (27, 0, "holding", 125, "big/little"),
     "solaredge_meter_1": (29, 0, "holding", 125, "big"),
     "solarlog": (5, 2, "input", 125, "little"),
+    "solax_x3_g4": (28, 1, "input", 100, "little"),
     "solis_hybrid_33xxx": (46, 1, "input", 40, "big"),
     "solis_string_3xxx": (22, 4, "input", 40, "big"),
     "sungrow_ihomemanager": (13, 2, "input", 100, "little"),

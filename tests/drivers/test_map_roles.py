@@ -46,6 +46,7 @@ HYBRIDS = (
     "sofar_g3",
     "sofar_hyd_legacy",
     "solaredge_inverter",
+    "solax_x3_g4",
     "solis_hybrid_33xxx",
     "sungrow_sh_hybrid",
 )
