@@ -100,6 +100,8 @@ FACTS = {
     "sungrow_sh_hybrid": (51, 12, "input", 100, "little"),
     "suto_s430_gasflow": (8, 8, "holding", 125, "little"),
     "vaisala_mgp261": (9, 3, "holding", 125, "little"),
+    "varta_element": (5, 2, "holding", 125, "little"),
+    "varta_flex": (5, 4, "holding", 125, ""),
     "victron_gx": (4, 0, "input", 125, ""),
     "victron_gx_battery": (4, 2, "input", 125, ""),
     "wago_879_30xx": (33, 10, "holding", 125, "big"),
