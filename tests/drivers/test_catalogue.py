@@ -71,6 +71,7 @@ FACTS = {
     "keba_p30_p40": (15, 0, "holding", 2, "big"),
     "lovato_dmg": (25, 11, "input", 125, "big"),
     "phoenix_contact_charx": (12, 12, "holding", 125, "big"),
+    "sax_power_home": (3, 0, "holding", 125, ""),
     "schneider_iem3155_iem3255": (27, 5, "holding", 125, "big"),
     "schneider_pm2xxx": (22, 21, "holding", 125, "big"),
     "schneider_pm5110_pm5350": (29, 7, "holding", 125, "big"),
