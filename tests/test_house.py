@@ -6,6 +6,7 @@ import ast
 import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ def imports(name: str, path: Path, known: dict[str, Path]) -> Iterator[str]:
                     yield target if target in known else base
 
 
+@cache
 def arrows() -> dict[str, set[str]]:
     """Module → the modules that it imports."""
     known = modules()

@@ -96,6 +96,7 @@ def test_each_part_of_the_nightly_run_has_tests_and_each_long_test_a_part() -> N
     tests = [text for path, text in ours() if path.parts[0] == "tests" and path.name != "test_project.py"]
     marked = {part for text in tests for part in re.findall(r'"(faults-\w+)"|nightly\(part="([\w-]+)"\)', text)}
     assert {part or other for part, other in marked} == set(listed[1].split())
+    assert [text for text in tests if re.search(r"mark\.nightly\b(?!\(part=)", text)] == []
 
 
 def test_no_file_names_a_folder_of_a_private_machine() -> None:
@@ -158,7 +159,8 @@ def test_the_unit_file_restricts_the_daemon(tmp_path: Path) -> None:
             folder = tmp_path / "wattgram.service.d"
             folder.mkdir(exist_ok=True)
             shutil.copy(ROOT / f"deploy/systemd/wattgram.service.d/{name}.conf", folder)
-        command = [analyze, "security", "--offline=true", f"--threshold={tenths}", tmp_path / "wattgram.service"]
+        unit = str(tmp_path / "wattgram.service")
+        command = [str(analyze), "security", "--offline=true", f"--threshold={tenths}", unit]
         subprocess.run(command, check=True, capture_output=True)
 
 

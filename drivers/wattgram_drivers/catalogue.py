@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -36,6 +38,12 @@ from .map_schema import schema
 from .plan import make_plan
 from .quantity import QUANTITIES, STATED_UNITS, orientation
 from .schema_check import schema_mistakes
+
+MAP_BYTES = 1 << 20
+"""Largest size of a map's file, bytes."""
+
+MAP_BYTES = 1 << 20
+"""Largest size of a map's file, bytes."""
 
 SUNSPEC = "sunspec"
 """A driver without a map: `sunspec.discover` reads the list of registers from the device."""
@@ -73,8 +81,9 @@ def text(name: str, directory: Path | None = None) -> str:
     if name not in files:
         raise MapError([f"no driver {name!r}; {few_words(name, names(directory))}"])
     try:
-        return str(files[name].read_bytes().decode("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        data = _content(files[name]) if isinstance(files[name], Path) else files[name].read_bytes()
+        return str(data.decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise MapError([f"{files[name].name}: {error}"]) from error
 
 
@@ -87,7 +96,9 @@ def parse(text: str, filename: str) -> Device:
     try:
         # Decimal keeps 0.1 exact, as the manual states it.
         content = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+    except RecursionError:
+        raise MapError([f"{filename}: found tables or lists of too many levels"]) from None
+    except ValueError as error:  # also a number with too many digits
         raise MapError([f"{filename}: {error}"]) from error
     mistakes = list(schema_mistakes(content, schema(), ""))
     if not mistakes:
@@ -104,6 +115,18 @@ def parse(text: str, filename: str) -> Device:
     except MapError as error:
         raise MapError([f"{filename}: limits: {mistake}" for mistake in error.mistakes]) from error
     return device
+
+
+def _content(path: Path) -> bytes:
+    """Return the content of a map's file; ValueError for a file that is too large, or no regular file."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not block
+    with open(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("found a device, a FIFO or a directory; allowed: a regular file")
+        data = file.read(MAP_BYTES + 1)
+    if len(data) > MAP_BYTES:
+        raise ValueError(f"found more than {MAP_BYTES} bytes")
+    return data
 
 
 def _files(directory: Path | None) -> dict[str, Any]:

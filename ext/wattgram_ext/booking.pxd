@@ -15,7 +15,7 @@ from .windows cimport *
 cdef struct Tariff:      # factors of the inventories, g/Wh
     double residual      # where the row has none; NaN = unknown
     double official      # NaN = the row's
-    double certificate
+    double certificate   # where the row has none
 
 
 cdef struct Open:        # what was booked without a load since the quarter began; all doubles
@@ -264,7 +264,6 @@ cdef inline void book(
     Sums *totals,
     Open *open,
     const Sums *hour,
-    const Tariff *tariff,
     const Row *row,
     const Flows *flows,
     const Shares *shares,
@@ -298,7 +297,7 @@ cdef inline void book(
     if hour != NULL and flows.known[FLOW_IMPORT]:
         matched = match(totals, hour, row.certificates, gained[SUM_IMPORT])
         if matched > 0:
-            gained[SUM_SCOPE2_MARKET] -= matched * (row.residual - tariff.certificate)
+            gained[SUM_SCOPE2_MARKET] -= matched * (row.residual - row.certificate)
     show(row, flows, shares, gained, balanced, out)
     if not row.seconds > 0:
         return

@@ -37,6 +37,7 @@ cdef struct Row:         # an input row
     const double *carbon     # NULL without the column
     const double *soc    # of each pool; NULL without the column
     double certificates  # Wh
+    double certificate   # g/Wh of them
     double official      # g/Wh of the location-based ledger
     double residual      # g/Wh of the market-based ledger; NaN = unknown
 

@@ -4,7 +4,7 @@
 from libc.math cimport NAN, isnan
 
 from .channels cimport Row
-from .site_memory cimport CARBON, CERTIFICATES, ENERGY, OFFICIAL, RESIDUAL, SOC, SiteMemory
+from .site_memory cimport CARBON, CERTIFICATES, CERTIFICATE_FACTOR, ENERGY, OFFICIAL, RESIDUAL, SOC, SiteMemory
 from .units cimport LEAST_SECONDS, MOST_INTENSITY, MOST_POWER, MOST_SECONDS, SECONDS_PER_HOUR, WH_PER_KWH
 
 
@@ -43,4 +43,7 @@ cdef inline Row read_row(const SiteMemory *site, const double *given) noexcept n
     row.certificates = given_number(site, given, CERTIFICATES)
     if not 0 <= row.certificates <= MOST_POWER * row.hours:
         row.certificates = 0
+    row.certificate = given_number(site, given, CERTIFICATE_FACTOR) / WH_PER_KWH
+    if not 0 <= row.certificate <= MOST_INTENSITY / WH_PER_KWH:
+        row.certificate = site.tariff.certificate
     return row

@@ -186,7 +186,7 @@ cdef inline void compute_row(SiteMemory *site, const double *given, double *out)
         joined_parts = joined_shares(site.lanes, site.busbars)
     kept = row.seconds > 0 and not moved.whole
     book(
-        site.totals, NULL if moved.whole else site.open, hour, &site.tariff, &row, moved, shares, gained, priced, out
+        site.totals, NULL if moved.whole else site.open, hour, &row, moved, shares, gained, priced, out
     )
     if row.seconds > 0:
         book_parts(site, &row, priced, moved.unpriced, kept)

@@ -28,6 +28,10 @@ ends: one a window, its nominal length in s if it ends with this row; else 0 or 
 residual: g/kWh of the residual mix of the market-based method; NaN = residual_factor. scope2_market of a time with
 import is NaN where both are unknown."""
 
+FACTOR_COLUMN: str
+"""A further column, for certificates of several factors: g/kWh of those of the row's hour, the same within an hour.
+NaN = certificate_factor of the site."""
+
 OUTPUTS: tuple[str, ...]
 """Names of the numbers of an output row: load_power grid_import_power grid_export_power pv_power generation_power
 battery_discharge_power battery_charge_power residual_power (W, means over the interval), the same eight as
@@ -60,7 +64,7 @@ class Accounts:
     market-based method's residual mix (METHOD 4.8), NaN = unknown.
     charge_efficiency, discharge_efficiency: of the battery, 0-1.
     windows: number of running windows beside the ticks.
-    columns: those of COLUMNS that a row contains after the powers, in the row's order.
+    columns: those of COLUMNS, and FACTOR_COLUMN, that a row contains after the powers, in the row's order.
     terminals: for each channel the index of the terminal that contains it, -1 for none; for pv and battery.
     groups: one of GROUPS or "" a channel, used for load and ev; without groups, every ev is transport.
     rated_power (W), register_step (Wh): a window's load below max(0.005 rated_power W, 5 register_step) has no

@@ -38,6 +38,7 @@ COLUMNS = (
     "energy", "carbon", "soc", "certificates", "captured", "official", "burnt", "biogenic", "heat", "ends",
     "residual",
 )
+FACTOR_COLUMN = "certificate_factor"
 OUTPUTS = (
     "load_power", "grid_import_power", "grid_export_power", "pv_power", "generation_power",
     "battery_discharge_power", "battery_charge_power", "residual_power",
@@ -139,7 +140,7 @@ cdef class Accounts:
         set_upstream(&self.site, [0.0] * len(roles) if upstream is None else list(upstream))
         terminals = [-1] * len(roles) if terminals is None else list(terminals)
         set_terminals(&self.site, roles, terminals, busbars, TERMINAL_ROLE)
-        set_columns(&self.site, columns, COLUMNS)
+        set_columns(&self.site, columns, (*COLUMNS, FACTOR_COLUMN))
 
     def __init__(self, *_, **__):
         """Do nothing: `__cinit__` has initialised all. The method gives the class the stub's signature."""

@@ -153,7 +153,7 @@ cdef inline int set_terminals(
 cdef inline int set_columns(SiteMemory *site, columns, tuple known_columns) except -1:
     """Write the place of each optional column, and the width of a row."""
     cdef int column, i
-    sizes = (2 * site.channels, site.channels, site.pools, 1, 1, 1, 1, 1, 1, site.windows, 1)
+    sizes = (2 * site.channels, site.channels, site.pools, 1, 1, 1, 1, 1, 1, site.windows, 1, 1)
     site.width = HEAD + site.channels
     for column in range(COLUMN_COUNT):
         site.columns[column] = -1

@@ -16,6 +16,7 @@ from wattgram.accounts.estimated_energy import WINDOW_FIELDS
 from wattgram.accounts.stated_terms import EMISSION_TEXTS
 from wattgram.accounts.uncertainty import UNCERTAINTY_FIELDS, UNCERTAINTY_TEXT
 from wattgram.config.goals_table.claims import claims
+from wattgram.formats.language import translate
 from wattgram_drivers.quantity import QUANTITIES
 from wattgram_ext.intensity import DETAILS, OUTPUTS
 
@@ -142,10 +143,12 @@ def test_each_claim_has_a_card_with_formula_target_and_source() -> None:
         }
         assert list(cards) == [claim.id for claim in claims()]
         assert len(cards) == 43
+        say = translate(language)
         for claim in claims():
-            description = cards[claim.id].description
-            for fact in (claim.formula, claim.target, claim.source, claim.article):
-                assert fact in description, f"{claim.id} does not say {fact!r}"
+            card = cards[claim.id]
+            for fact in (claim.says, claim.formula, claim.target, claim.source, claim.article):
+                assert say(fact) in card.description, f"{claim.id} does not say {fact!r}"
+            assert card.title.casefold().endswith(say(claim.indicator).casefold()), card.title
 
 
 def test_each_state_has_a_colour_and_a_word_of_the_language() -> None:

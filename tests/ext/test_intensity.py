@@ -7,7 +7,7 @@ from math import inf, isnan, nan
 from typing import Any
 
 import pytest
-from wattgram_ext.intensity import COLUMNS, GROUPS, OUTPUTS, ROLES, Accounts
+from wattgram_ext.intensity import COLUMNS, FACTOR_COLUMN, GROUPS, OUTPUTS, ROLES, Accounts
 
 from tests.support.account_rows import HOUR, counting, details, site, step, unpack
 from tests.support.approximate import near
@@ -426,6 +426,20 @@ def test_certificates_are_matched_within_the_hour_and_not_beyond() -> None:
     assert details(accounts, 1)["matched_energy"] == pytest.approx(14e3)
     assert window["scope2_market"] == pytest.approx(14 * 20 + 6 * 609.6)
     assert window["scope2_location"] == pytest.approx(20 * 558.1)
+
+
+def test_each_hour_has_the_factor_of_its_own_certificates() -> None:
+    # 4 of 10 kWh at 30 g/kWh, then 6 of 10 kWh at 50 g/kWh, then 5 of 10 kWh at the site's 20 g/kWh
+    columns = ["certificates", FACTOR_COLUMN]
+    accounts = Accounts(
+        ["grid"], [0], columns=columns, windows=2, hour=0, residual_factor=609.6, certificate_factor=20.0
+    )
+    for offered, factor in ((4e3, 30.0), (6e3, 50.0), (5e3, nan)):
+        step(accounts, 10e3, seconds=0, more=[nan, nan])
+        step(accounts, 10e3, more=[offered, factor])
+        accounts.reset(0)
+    window = unpack(accounts.window(1, 3 * HOUR))
+    assert window["scope2_market"] == pytest.approx(4 * 30 + 6 * 50 + 5 * 20 + 15 * 609.6)
 
 
 def test_certificates_of_an_hour_cover_its_earlier_import() -> None:

@@ -81,15 +81,18 @@ bucket = "energy"
 {"".join(devices)}"""
 
 
-def start(now: datetime) -> int:
-    """UTC ns of BEGIN o'clock two days ago, so that the database gets no records of the future."""
+def start(now: datetime, seconds: float) -> int:
+    """UTC ns of BEGIN o'clock so many days ago that the database gets no records of the future.
+
+    seconds: of the clock, for which the daemon is to run.
+    """
     local = now.astimezone(ZoneInfo(TIMEZONE)).replace(hour=0, minute=0, second=0, microsecond=0)
-    return int((local - timedelta(days=2) + timedelta(hours=BEGIN)).timestamp()) * 1_000_000_000
+    return int((local - timedelta(days=2 + seconds // 86400) + timedelta(hours=BEGIN)).timestamp()) * 1_000_000_000
 
 
 @contextmanager
-def processes(folder: Path, now: datetime, speed: float, seed: int) -> Iterator[SoakProcesses]:
-    """Run all processes while the block lasts."""
+def processes(folder: Path, begin: int, speed: float, seed: int) -> Iterator[SoakProcesses]:
+    """Run all processes while the block lasts; the daemon's clock begins at `begin`, UTC ns."""
     with ExitStack() as stack:
         broker = stack.enter_context(mosquitto(folder))
         database = stack.enter_context(victoria_metrics(folder))
@@ -103,7 +106,7 @@ def processes(folder: Path, now: datetime, speed: float, seed: int) -> Iterator[
         plant = Server("plant", [sys.executable, *simulate, *faults], folder, meters)
         stack.enter_context(running(plant))
         live = folder / "live"
-        gateway = ["-m", "tests.soak.gateway", str(path), str(start(now)), f"{speed:g}", str(seed), str(live)]
+        gateway = ["-m", "tests.soak.gateway", str(path), str(begin), f"{speed:g}", str(seed), str(live)]
         daemon = Server("daemon", [sys.executable, *gateway], folder, port, lambda: request(page)[0] == 200)
         stack.enter_context(running(daemon))
         yield SoakProcesses(broker, database, plant, daemon, page, folder / "spool", live)

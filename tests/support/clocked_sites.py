@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wattgram.base.clock import MS, NS
+from wattgram.base.errors import SpoolError
 from wattgram.base.record import Record
+from wattgram.daemon.late_opening import LateOpening
+from wattgram.site.revision import Revision
+from wattgram.store.carried_records import CarriedRecords
 
 from tests.support.plants import Hands, Plant
 
@@ -77,6 +81,8 @@ class Life:
         self._watts = watts
         self._tick = tick
         self.stride = tick / STRIDES
+        self.refuses = False  # whether the disk may refuse records
+        self._later: asyncio.Task[None] | None = None
         self._counted: Mapping[str, list[float]] = {name: [1.0, 1.0] for name in self._roles}
         self._plant: Plant | None = None
         self._running: asyncio.Task[None] | None = None
@@ -88,8 +94,8 @@ class Life:
         assert self._plant is not None
         return self._plant
 
-    async def begin(self) -> None:
-        """Start a process."""
+    async def begin(self, carried: CarriedRecords | None = None) -> None:
+        """Start a process, or continue in another directory with what was carried there."""
         plant = Plant(
             self._folder,
             self._roles,
@@ -108,7 +114,12 @@ class Life:
 
         plant.spool.append = noted  # type: ignore[method-assign]  # listens
         await plant.spool.open()
-        await plant.site.restore()
+        self.opening = LateOpening(plant.site, Revision(plant.site, plant.spool, self.clock), plant.spool, carried)
+        self._later = None
+        if plant.spool.unread:
+            self._later = asyncio.create_task(self.opening.run())
+        else:
+            await self.opening.restore()
         self._plant, self._counted = plant, plant.counters
         self._running = asyncio.create_task(plant.site.run())
 
@@ -127,8 +138,9 @@ class Life:
                 await self.sync()
 
     async def sync(self) -> None:
-        """Write appended records to disk."""
-        await self.plant.spool.sync()
+        """Write appended records to disk; with `refuses`, sinks get them from memory."""
+        with contextlib.suppress(*([SpoolError] if self.refuses else [])):
+            await self.plant.spool.sync()
         self.told += self._appended
         self._appended.clear()
 
@@ -151,8 +163,20 @@ class Life:
         spool._stop_threads()
         await self._stop()
 
+    async def move(self) -> None:
+        """Continue in the directory that was mounted over the present one."""
+        spool = self.plant.spool
+        await self._stop()
+        self.told += self._appended
+        self._appended.clear()
+        await spool.close()
+        assert spool.carried is not None
+        await self.begin(spool.carried)
+
     async def _stop(self) -> None:
         assert self._running is not None
+        if self._later is not None:
+            self._later.cancel()
         self._running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._running

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -100,7 +100,8 @@ class Meter:
 async def live(path: Path, first: date, last: date, step: int = QUARTER) -> Truth:
     """Live from the beginning of a local day to that of another by a configuration, and store it.
 
-    Power jumps where a step (s) begins, so it is read there and just before, as it would be by the second.
+    Power jumps where a step (s) begins, so it is read there and just before, as it would be by the second. A counter of
+    matter does not jump, so it is read there alone.
     """
     config = load(path)
     start, end = local(first), local(last)
@@ -111,7 +112,9 @@ async def live(path: Path, first: date, last: date, step: int = QUARTER) -> Trut
     await spool.open()
     site = Site(config, [meter.source for meter in meters], spool, clock)
 
-    def read(values: Values) -> None:
+    powered = [meter for meter in meters if meter.config.name not in COUNTED]
+
+    def read(values: Values, meters: Sequence[Meter] = meters) -> None:
         for meter in meters:
             image = meter.image(values[meter.config.name])
             site.take(meter.source, Reading(clock.now, clock.passed, image, b"\1" * meter.plan.words))
@@ -131,7 +134,7 @@ async def live(path: Path, first: date, last: date, step: int = QUARTER) -> Trut
         factory.advance(begin + step * NS)
         before, values = values, _shown(factory)
         clock.go(step - 1)
-        read(_nearly(before, values, (step - 1) / step))
+        read(_nearly(before, values, (step - 1) / step), powered)
         for later in range(QUARTER, step, QUARTER):
             site.tick(begin + later * NS)
         day = datetime.fromtimestamp(clock.now // NS, ZONE).date()

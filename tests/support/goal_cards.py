@@ -95,7 +95,7 @@ SOLAR = card(
     path=20.0,
     projection=87.5,
     needed=-250.0,
-    why="on the path, within 2 %, or better",
+    why="on the path, within its tolerance, or better",
     evaluations=(Evaluation(local("2026-07-02"), 80.0, 20.0, True), Evaluation(NOW, 87.5, 20.0, True)),
 )
 
@@ -108,7 +108,7 @@ TOTAL = card(
     path=10400.0,
     projection=11375.0,
     needed=3900.0,
-    why="on the path, within 2 %, or better",
+    why="on the path, within its tolerance, or better",
     # 1 March is the end of day 59: 13000 x 59 / 365 = 2101.4; 1 June that of day 151: 5378.1
     evaluations=(
         Evaluation(local("2026-03-01"), 2600.0, 13000.0 * 59 / 365, False),
@@ -133,7 +133,7 @@ AWAY = card(
     path=0.9,
     projection=0.87,
     needed=1.02,
-    why="more than 2 % worse than the path",
+    why="worse than the path by more than its tolerance",
 )
 
 BY_HAND = (CONTEXT, COVERED, LACKING, NUMBER, SOLAR, TOTAL, ENTERED, AWAY)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from wattgram.base.record import Record, Series, Value, record
 from wattgram.store.spool import Spool
-from wattgram_ext.intensity import OUTPUTS
+from wattgram_ext.intensity import DETAILS, OUTPUTS
 
 NS = 1_000_000_000
 QUARTER = 900 * NS
@@ -25,7 +25,9 @@ def window(kind: str, start: int, fields: Mapping[str, Value], site: str = "work
     """An `emission` window as SPEC 5 has it: covered, of one source, in revision 0 unless the fields say otherwise."""
     tags = (("site", site), ("window", kind))
     texts = ("grid_source", "basis")
-    series = Series("emission", tags, (*OUTPUTS, "grid_tier", "grid_age", "revision"), ("grid_tier", "revision"), texts)
+    further = [name for name in DETAILS if name in fields]
+    numbers = (*OUTPUTS, *further, "grid_tier", "grid_age", "revision")
+    series = Series("emission", tags, numbers, ("grid_tier", "revision"), texts)
     usual: dict[str, Value] = {
         "coverage": 1.0,
         "grid_tier": 5,

@@ -85,6 +85,8 @@ class Books:
             BatteryWatch(pool.configured_round_trip) for pool in site_accounts.pools_of(layout.parts)
         ]
         self._series = {window: self._window_series(config.site.name, window) for window in ("tick", *WINDOWS)}
+        certificates = config.grid.certificates
+        self._certificates = certificates.mix(config.site.timezone) if certificates is not None else None
         self._starts: dict[str, int] = {}
         self._estimated = EstimatedEnergy([device.role not in OUTSIDE_BALANCE for device in layout.channels])
         self._label: tuple[bytes, tuple[str, ...]] = (struct.pack("5d", *(nan,) * 5), ("", "", ""))
@@ -133,7 +135,7 @@ class Books:
             ends = [window_end(window, start, self._zone) for window, start in self._starts.items()]
             until = min(*ends, *(time for time, _ in list(waiting)[:1]))
             end = max(begin + 1, bisect_right(times, until, begin))
-            block = self._with_residuals(rows[begin * size : end * size], terms[begin:end])
+            block = self._with_market_terms(rows[begin * size : end * size], times[begin:end], terms[begin:end])
             results = self._accounts.step(block)
             signals = [grid_terms.signal for grid_terms in terms[begin:end]]
             self.uncertainty.take(times[begin:end], block, signals, self.ladder)
@@ -153,18 +155,23 @@ class Books:
         self._open(time - 1)
         self._book_late(time, row, WINDOWS)
 
-    def _with_residuals(self, rows: bytes, terms: Sequence[GridTerms]) -> bytes:
-        """Return rows for the accounts, each with its residual mix as the last number; stored rows are without."""
+    def _with_market_terms(self, rows: bytes, times: Sequence[int], terms: Sequence[GridTerms]) -> bytes:
+        """Return rows for the accounts, each with its residual mix, and certificates of several factors theirs."""
         given, width = array("d", rows), len(self.layout.fields)
-        wide = array("d", bytes(8 * (width + 1) * len(terms)))
+        whole = width + self.layout.terms
+        wide = array("d", bytes(8 * whole * len(terms)))
         for index in range(width):
-            wide[index :: width + 1] = given[index::width]
-        wide[width :: width + 1] = array("d", [of_row.residual for of_row in terms])
+            wide[index::whole] = given[index::width]
+        wide[width::whole] = array("d", [of_row.residual for of_row in terms])
+        if self._certificates is not None:
+            wide[width + 1 :: whole] = array("d", [self._certificates.factor(time) for time in times])
         return wide.tobytes()
 
     def _book_late(self, time: int, row: bytes, windows: Sequence[str]) -> None:
         """Book late energy up to a time; it is the estimated energy of some windows (METHOD-SITE 9.3, 11)."""
         wide = row + struct.pack("d", self.ladder.residual(time - 1))
+        if self._certificates is not None:
+            wide += struct.pack("d", self._certificates.factor(time))
         self._accounts.late(wide)
         self.uncertainty.late(wide, untimed=windows is TOTAL_WINDOWS)
         self._estimated.add(row, 8 * (LEADING_COLUMNS + len(self.layout.channels)), windows)

@@ -15,10 +15,11 @@ from .hybrid_nodes import hybrid_nodes, tree_of
 from .metering_point import PRODUCERS
 from .metering_tree import OwnUse, own_uses
 
-FROM_POWER = ("energy", "against", "seconds", "reactive", "reactive_beside", "reactive_seconds")
-"""Numbers of a device's day that follow from its power; the reactive ones are of the sign of the power."""
-
 CURVE_NUMBERS = ("curve_energy", "curve_heat")
+YIELD_NUMBERS = ("yield_energy", "yield_irradiation", "yield_seconds", "sunny_seconds", "producing_seconds")
+REACTIVE_NUMBERS = ("reactive", "reactive_beside", "reactive_seconds")
+FROM_POWER = ("energy", "against", "seconds", *REACTIVE_NUMBERS, *YIELD_NUMBERS)
+"""Numbers of a device's day that follow from its power; the reactive ones are of the sign of the power."""
 
 DayNumbers = Mapping[str, float]
 
@@ -83,6 +84,8 @@ class CorrectedDays:
             net += sign * (scale - 1.0) * flow if known else nan
         if isfinite(net):
             numbers |= {"energy": max(net, 0.0), "against": max(-net, 0.0)}
+            for name in YIELD_NUMBERS:
+                numbers.pop(name, None)
         else:
             _forget(numbers)
 
@@ -113,21 +116,17 @@ def _correct(numbers: dict[str, float], correction: CorrectionConfig, *, whole: 
     if not whole or correction.effect == VOID:
         _forget(numbers)
     elif correction.effect == FACTOR:
-        for name in ("energy", "against", "reactive", "reactive_beside"):
+        for name in ("energy", "against", "reactive", "reactive_beside", "yield_energy"):
             if name in numbers:
                 numbers[name] *= correction.factor
     elif "energy" in numbers:
         backward = numbers["energy"]
-        _forget_reactive(numbers)
+        for name in (*REACTIVE_NUMBERS, *YIELD_NUMBERS):
+            numbers.pop(name, None)
         numbers["energy"] = numbers.get("against", 0.0)
         numbers["against"] = 0.0 if role in PRODUCERS else backward
 
 
 def _forget(numbers: dict[str, float]) -> None:
     for name in FROM_POWER:
-        numbers.pop(name, None)
-
-
-def _forget_reactive(numbers: dict[str, float]) -> None:
-    for name in FROM_POWER[3:]:
         numbers.pop(name, None)

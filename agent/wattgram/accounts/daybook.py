@@ -17,8 +17,10 @@ from wattgram.base.clock import NS
 from wattgram.base.period import window_end, window_start
 from wattgram.base.record import Record, Series, record
 from wattgram.config.devices_table import DeviceConfig
+from wattgram.config.goals_table.goals_settings import ArraySettings
 from wattgram.config.role_keys import BURNERS
 
+from .array_yield import ArrayRow, ArrayYield
 from .fuel import efficiency
 from .late_energy import LateAmount
 from .row_layout import LEADING_COLUMNS, Layout
@@ -40,6 +42,11 @@ DEVICE_FIELDS = (
     "temperature_seconds",
     "curve_energy",
     "curve_heat",
+    "yield_energy",
+    "yield_irradiation",
+    "yield_seconds",
+    "sunny_seconds",
+    "producing_seconds",
 )
 """Fields of a device's day, as `goals.day.DeviceDay` explains them."""
 
@@ -62,10 +69,12 @@ Numbers = dict[str, float]
 class DayBook:
     """`day` records from rows, readings and windows. A day before the last two days stays unchanged.
 
-    layout: of the rows. nominal_voltage: V between phases.
+    layout: of the rows. nominal_voltage: V between phases. arrays: PV with an irradiance sensor.
     """
 
-    def __init__(self, site: str, zone: ZoneInfo, layout: Layout, nominal_voltage: float) -> None:
+    def __init__(
+        self, site: str, zone: ZoneInfo, layout: Layout, nominal_voltage: float, arrays: Iterable[ArraySettings] = ()
+    ) -> None:
         self._site = site
         self._zone = zone
         self._names = [device.name for device in layout.channels]
@@ -77,6 +86,7 @@ class DayBook:
         self._terminals = frozenset(layout.terminals)  # no devices: what they contain has no record of its own
         self._first_energy = LEADING_COLUMNS + len(self._names)  # start of the further columns (`Layout.of`)
         self._nominal = nominal_voltage
+        self._arrays = {array.pv: ArrayYield(array) for array in arrays if array.pv in self._names}
         self._powers = [nan] * len(self._names)
         self._last_read: dict[str, int] = {}
         self._slots: dict[str, VoltageSlots] = {}
@@ -103,6 +113,8 @@ class DayBook:
                 negative = mean if isnan(mean) else max(-mean, 0.0) * hours
             if isfinite(positive) and isfinite(negative):
                 self._add(time - 1, name, energy=positive, against=negative, seconds=seconds)
+                if name in self._arrays:
+                    self._arrays[name].add_row(ArrayRow(time - round(seconds * NS), time, positive))
                 if index in self._curves and positive > 0.0:
                     eta = efficiency(self._curves[index], positive / hours)
                     self._add(time - 1, name, curve_energy=positive, curve_heat=positive / eta)
@@ -144,6 +156,10 @@ class DayBook:
         # The first reading after a start contains the amount since the last run, if there was any.
         if config.role in AMOUNT_ROLES and isfinite(amount) and (not_first or amount):
             self._add(time - 1, config.name, amount=amount)
+        for name, array in self._arrays.items():
+            if array.settings.irradiance == config.name:
+                for part in array.add_irradiance(time, number(array.settings.sensor), config.interval):
+                    self._add(part.time - 1, name, **part.numbers)
         if not 0.0 < seconds <= STALE_INTERVALS * max(config.interval, config.slow_interval or 0.0):
             return
         if config.role == "grid":

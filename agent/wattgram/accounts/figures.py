@@ -126,7 +126,8 @@ CARBON = (
         "scope2_market",
         "scope 2 market",
         "kg",
-        "sum of import x residual mix, for import without certificates or contracts; export is not subtracted",
+        "sum of import x residual mix, and of import matched with certificates by the hour x their factor; "
+        "export is not subtracted",
         INVENTORY,
     ),
 )

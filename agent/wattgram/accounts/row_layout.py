@@ -36,7 +36,8 @@ class Layout:
     change of the site changes the series. The text of a `late` record is the time of its energy (`late_price`). totals:
     series of energy that belongs to days and months only, because its time is not known, or no quarter of it can be
     computed any more; in earlier versions all late energy. withheld: series of the rows as measured of instants whose
-    balance was withheld: a correction may make the balance possible.
+    balance was withheld: a correction may make the balance possible. terms: numbers after a stored row, for the
+    accounts alone: the residual mix, and the factor of the hour's certificates if that changes.
     """
 
     channels: tuple[DeviceConfig, ...]
@@ -49,6 +50,7 @@ class Layout:
     withheld: Series
     zone: ZoneInfo
     terminals: tuple[int, ...]
+    terms: int = 1
 
     @classmethod
     def of(cls, config: Config) -> Layout:
@@ -84,6 +86,7 @@ class Layout:
             Series("withheld", tags, fields),
             config.site.timezone,
             terminals_of(config.devices, channels),
+            2 if config.grid.certificates is not None and config.grid.certificates.factors else 1,
         )
 
     def without_powers(self, row: bytes) -> bytes:
@@ -107,11 +110,11 @@ class Layout:
 
     @property
     def shape(self) -> RowShape:
-        """Shape of a row for copies of the accounts: a stored row and its residual mix."""
+        """Shape of a row for copies of the accounts: a stored row and its terms of the market-based ledger."""
         count, first = len(self.channels), self.first_column
         after_energy = first + 2 * count if "energy" in self.columns else first
         carbon = after_energy if "carbon" in self.columns else -1
-        return RowShape(self.size + 8, self.channels, first if "energy" in self.columns else -1, carbon)
+        return RowShape(self.size + 8 * self.terms, self.channels, first if "energy" in self.columns else -1, carbon)
 
     def slot_begin(self, end: int) -> int:
         """Return the start of the slot of late energy that ends at a time, UTC ns."""

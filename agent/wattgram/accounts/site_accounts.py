@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from wattgram_ext.intensity import Accounts
+from wattgram_ext.intensity import FACTOR_COLUMN, Accounts
 
 from wattgram.base.record import WINDOWS
 from wattgram.config.devices_table import DeviceConfig
@@ -29,8 +29,8 @@ def site_accounts(
 ) -> Accounts:
     """Return the accounts of a site without any energy; the arguments after `config` as in `Layout`.
 
-    A row of the accounts has one more column than a stored row: the residual mix of its own year. changes: relative
-    changes of the factors of channels.
+    A row of the accounts has more columns than a stored row: the residual mix of its own year, and with certificates of
+    several factors that of its hour. changes: relative changes of the factors of channels.
     """
     certificates = config.grid.certificates
     rated_power, register_step = smallest_load(channels)
@@ -39,7 +39,7 @@ def site_accounts(
         [fuel.factor(device, config.grid) * (1.0 + changes.get(index, 0.0)) for index, device in enumerate(channels)],
         method=config.grid.method,
         windows=len(WINDOWS),
-        columns=(*columns, RESIDUAL_COLUMN),
+        columns=(*columns, RESIDUAL_COLUMN, *((FACTOR_COLUMN,) if certificates and certificates.factors else ())),
         groups=groups_of(channels),
         terminals=terminals,
         rated_power=rated_power,

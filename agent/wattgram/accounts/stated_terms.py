@@ -126,7 +126,7 @@ def factor_terms(config: Config, channels: Sequence[DeviceConfig]) -> Mapping[st
         "mix": {
             name: Factors.shipped(name, grid.basis).by_fuel for name in sorted({each.factors for each in grid.sources})
         },
-        "certificates": grid.certificates.factor if grid.certificates else None,
+        "certificates": (grid.certificates.factors or grid.certificates.factor) if grid.certificates else None,
         "channel": {device.name: fuel.factor(device, grid) for device in channels if device.role in PRODUCERS},
         "fuel_heat": {name: each.carbon for name, each in FUELS.items()},  # g per kWh of heat
         "fuel_unit": {name: each.heat for name, each in FUELS.items()},  # kWh of heat by unit of a meter

@@ -66,7 +66,8 @@ class WindowUncertainty:
         self._copies = Uncertainty(inputs, copy, shape.size, len(shape.channels), offsets)
         self._signals = SignalErrors(config.grid.factor_uncertainty, limits_of_rows(config.grid.own_rows))
         self._grid, self._table = config.grid, factor_table(config.grid, config.site.timezone)
-        self._certificate = config.grid.certificates.factor if config.grid.certificates else 0.0
+        certificates = config.grid.certificates  # of several factors the least: the rest is of the residual mix
+        self._certificate = min(certificates.factors or (certificates.factor,)) if certificates else 0.0
         self._steps = [
             (channel.role, fuel.factor(channel, config.grid), step)
             for channel in shape.channels

@@ -45,7 +45,7 @@ class PowerChecks:
         ]
         faults = self._take_faults(case, exchanged, counted, findings)
         sound: set[str] = set()
-        for rule, limit in self._deciding(case):
+        for rule, limit in self._deciding(case, self._rules):
             power = abs(case.numbers[rule.power])
             if rule.power in counted and 0.0 < power <= limit < abs(exchanged[rule.power]):
                 sound.add(_order(case, rule.power))
@@ -79,10 +79,11 @@ class PowerChecks:
         bounds: dict[int, str] = {}
         weak: set[int] = set()
         numbers = dict(enumerate(case.numbers))
+        rules = [rule for rule in self._rules if rule.power in counted]
         while found := [
             (rule, limit)
-            for rule, limit in self._deciding(case)
-            if rule.power in counted and 0.0 < abs(exchanged[rule.power]) <= limit < abs(case.numbers[rule.power])
+            for rule, limit in self._deciding(case, rules)
+            if 0.0 < abs(exchanged[rule.power]) <= limit < abs(case.numbers[rule.power])
         ]:
             for rule, limit in found:
                 bounds[rule.power] = _bound(case, limit, rule)
@@ -100,15 +101,16 @@ class PowerChecks:
                 findings.append(f"{case.names[index]}: {FAULT}, unless its currents are not measured; check word_order")
         return faults
 
-    def _deciding(self, case: Examination) -> Iterator[tuple[ProductRule, float]]:
-        """Yield the first rule of each power that is known, and its limit, W.
+    @staticmethod
+    def _deciding(case: Examination, rules: Sequence[ProductRule]) -> Iterator[tuple[ProductRule, float]]:
+        """Yield the first of these rules of each power that is known, and its limit, W.
 
         Many devices fill registers that they do not measure with 0, so a sum of 0 says nothing about the power, but
         something about its words: the limit is then the slack alone.
         """
         silent: dict[int, ProductRule] = {}
         decided: set[int] = set()
-        for rule in self._rules:
+        for rule in rules:
             if rule.power in decided or not isfinite(case.numbers[rule.power]):
                 continue
             total = _total(rule, case)
@@ -127,14 +129,17 @@ class PowerChecks:
 
     def _report(self, case: Examination, rule: ProductRule, limit: float, findings: list[str]) -> None:
         """Withhold a power that exceeded its bound long enough; report it as a finding of a single reading."""
-        count, bound = self._exceeded.get(rule.power, 0), _bound(case, limit, rule)
+        count = self._exceeded.get(rule.power, 0)
+        if not count:
+            return
+        bound = _bound(case, limit, rule)
         reason = (
             f"is above {rule.margin:g} x {rule.source} + 1 kVA ({bound}); check the driver, its word_order and the "
             "current transformers"
         )
         if count >= RUNNING:
             case.withhold([rule.power], bound, reason)
-        elif count and self._single:
+        elif self._single:
             findings.append(f"{case.names[rule.power]} {case.numbers[rule.power]:.6g}{case.unit(rule.power)} {reason}")
 
 
@@ -150,9 +155,12 @@ def _total(rule: ProductRule, case: Examination) -> float:
     """Return the sum of a rule with its margin, W; NaN if unknown."""
     total, known = 0.0, False
     for first, second, factor in rule.pairs:
-        indices = (first,) if second < 0 else (first, second)
-        if all(isnan(case.raw[index]) and case.was_read(index) for index in indices):
+        if _is_absent(case, first) and (second < 0 or _is_absent(case, second)):
             continue  # the device has no such phase
         known = True
         total += abs(case.numbers[first] * (1.0 if second < 0 else case.numbers[second])) * factor * rule.margin
     return total if known else nan
+
+
+def _is_absent(case: Examination, index: int) -> bool:
+    return isnan(case.raw[index]) and case.was_read(index)

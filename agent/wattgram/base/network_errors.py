@@ -26,8 +26,40 @@ ERRNO_ADVICE = {
 }
 
 
-def cause(error: OSError) -> str:
-    """Return one line about an error of a socket, a host name or a certificate."""
+NO_TLS = "no TLS comes from there; check the port, or use the address without TLS"
+"""Description of a server that answers a TLS handshake otherwise, or closes the connection."""
+
+TLS_THERE = "TLS comes from there; use the address with TLS"
+"""Description of a server that answers a request without TLS with TLS."""
+
+HANDSHAKE_ADVICE = {
+    "WRONG_VERSION_NUMBER": NO_TLS,
+    "HTTP_REQUEST": NO_TLS,
+    "RECORD_LAYER_FAILURE": NO_TLS,
+    "PACKET_LENGTH_TOO_LONG": NO_TLS,
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the server requires a client certificate; set cert and key",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "the server refuses the client certificate",
+    "TLSV1_ALERT_UNKNOWN_CA": "the server does not know the authority of the client certificate",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "the client certificate has expired, or the server's clock is wrong",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": "the server accepts no common version, cipher or certificate",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the server speaks no version of TLS from 1.2 on",
+    "UNSUPPORTED_PROTOCOL": "the server speaks no version of TLS from 1.2 on",
+}
+"""Descriptions by OpenSSL's name of the reason (openssl/sslerr.h)."""
+
+TLS_ALERT = b"\x15\x03"
+"""First bytes of a TLS alert (RFC 8446, 5.1): the answer of a port with TLS to a request without TLS."""
+
+
+def handshake_cause(error: OSError) -> str:
+    """Return one line about an error during a TLS handshake. Many ports without TLS close the connection."""
+    if isinstance(error, ConnectionResetError | ConnectionAbortedError | BrokenPipeError | ssl.SSLEOFError):
+        return NO_TLS
+    return cause(error)
+
+
+def cause(error: OSError | ValueError) -> str:
+    """Return one line about an error of a socket, a host name or a certificate, or about unreadable bytes."""
     match error:
         case ssl.SSLCertVerificationError():
             advice = CERTIFICATE_ADVICE.get(error.verify_code)
@@ -38,6 +70,7 @@ def cause(error: OSError) -> str:
             return "connection refused; check that the server runs, and the port"
         case TimeoutError():
             return "timed out; check the load of the server, and firewalls"
-    if error.errno in ERRNO_ADVICE:
+    if isinstance(error, OSError) and error.errno in ERRNO_ADVICE:
         return f"{os.strerror(error.errno).lower()}; {ERRNO_ADVICE[error.errno]}"
-    return str(error)
+    advice = HANDSHAKE_ADVICE.get(error.reason or "") if isinstance(error, ssl.SSLError) else None
+    return f"{advice} ({error.reason})" if advice and isinstance(error, ssl.SSLError) else str(error)

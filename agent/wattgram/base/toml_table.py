@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .secret import SecretFile, checked_secret
+from .untrusted import content
+
+SUPPLIED_FILE_BYTES = 4 << 20
+"""Largest size of a file that a configuration names, bytes."""
+
 Parser = Callable[[object], Any]
 """Converts a TOML value, or raises ValueError with "found ...; allowed: ..."."""
 
@@ -226,29 +232,52 @@ def file(directory: Path) -> Parser:
     def parser(value: object) -> Path:
         path = Path(os.environ.get("CREDENTIALS_DIRECTORY") or directory) / text(value)
         try:
-            with path.open("rb"):
-                return path
+            content(path, SUPPLIED_FILE_BYTES)
         except OSError as error:
             raise ValueError(f"found {str(path)!r}, {error.strerror}; allowed: a file that can be read") from error
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r}: {error}") from error
+        return path
 
     return parser
 
 
 def secret(directory: Path) -> Parser:
-    """Return a parser of secrets, which stand in the environment or in a file, never in the configuration."""
+    """Return a parser of secrets, which stand in the environment or in a file, never in the configuration.
+
+    A secret of a file is a `SecretFile`. No message repeats anything but the name of a variable or of a file.
+    """
     allowed = 'allowed: { env = "NAME" } or { file = "PATH" }'
 
     def parser(value: object) -> str:
         if isinstance(value, str):
             raise ValueError(f"found a secret in the file; {allowed}")
         if not isinstance(value, dict) or len(value) != 1 or not {"env", "file"} & value.keys():
-            raise ValueError(f"found {value!r}; {allowed}")
-        if "env" in value:
-            name = text(value["env"])
-            if not os.environ.get(name):
-                raise ValueError(f"environment variable {name!r} is not set; {allowed}")
-            return os.environ[name]
-        path: Path = file(directory)(value["file"])
-        return path.read_text(encoding="utf-8").strip()
+            found = "another table" if isinstance(value, dict) else "another value"
+            raise ValueError(f"found {found}, which is not shown because it may contain a secret; {allowed}")
+        name = value.get("env", value.get("file"))
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"found no name in quotes; {allowed}")
+        return _secret_variable(name, allowed) if "env" in value else _secret_file(directory, name)
 
     return parser
+
+
+def _secret_variable(name: str, allowed: str) -> str:
+    # A word that is no usual name of a variable may be the secret itself.
+    shown = f"environment variable {name!r}" if re.fullmatch("[A-Z_][A-Z0-9_]*", name) else "environment variable"
+    found = os.environ.get(name) if "\0" not in name and "=" not in name else None
+    if not found:
+        raise ValueError(f"{shown} is not set; {allowed}")
+    try:
+        return checked_secret(found)
+    except ValueError as error:
+        raise ValueError(f"{shown}: {error}") from None
+
+
+def _secret_file(directory: Path, name: str) -> SecretFile:
+    path = Path(os.environ.get("CREDENTIALS_DIRECTORY") or directory) / name
+    try:
+        return SecretFile(path)
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r}: {error}; allowed: a file with the secret") from None

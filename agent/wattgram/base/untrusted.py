@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
 import os
 import re
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, tzinfo
 from math import isfinite, nan
@@ -29,8 +31,23 @@ SPREADSHEET = "%Y/%m/%d %H:%M"
 HOUR_24 = re.compile(r"[T ]24(:|$)")
 """Hour 24 in a time, which files have that name periods by their end."""
 
+JSON_ELEMENTS = 100_000
+"""Most elements of JSON from outside: an element costs up to 100 bytes of memory. A megabyte has a million of `{}`."""
+
 QUOTED = 60
 """Most characters of input that a message quotes."""
+
+
+FILE_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFSOCK: "a socket",
+}
+"""Names of files that are not regular, by their type."""
+
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def quoted(value: object) -> str:
@@ -44,11 +61,28 @@ def content(path: Path, largest: int) -> bytes:
 
     OSError when the file cannot be opened.
     """
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # a pipe must not block
-        data = file.read(largest + 1)
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO must not block
+    try:
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
+            raise ValueError(f"found {FILE_KINDS.get(stat.S_IFMT(mode), 'a special file')}; allowed: a regular file")
+        with open(handle, "rb", closefd=False) as file:
+            data = file.read(largest + 1)
+    finally:
+        os.close(handle)
     if data is None or len(data) > largest:
         raise ValueError(f"found more than {largest} bytes")
     return data
+
+
+def decoded(data: bytes) -> str:
+    """Return UTF-8 text without a byte order mark; ValueError, without any of the text, for other bytes."""
+    if data.startswith(UTF16):
+        raise ValueError("found UTF-16; allowed: UTF-8 (in the editor: save as UTF-8)")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start}: found no UTF-8; allowed: UTF-8") from None
 
 
 def columns(data: bytes) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]]]:
@@ -70,8 +104,10 @@ def columns(data: bytes) -> tuple[list[str], Iterator[tuple[int, dict[str, str]]
     return head, _named(head, lines)
 
 
-def document(data: bytes) -> Any:
-    """Parse JSON."""
+def document(data: bytes, most: int = JSON_ELEMENTS) -> Any:
+    """Parse JSON of at most `most` elements; an object counts twice."""
+    if 2 * data.count(b"{") + data.count(b"[") + data.count(b",") > most:
+        raise ValueError(f"found JSON with more than {most} elements")
     try:
         return json.loads(data, parse_constant=_refuse)
     except RecursionError as error:

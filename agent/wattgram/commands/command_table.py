@@ -75,6 +75,9 @@ COMMANDS: Mapping[str, CommandEntry] = {
         "wattgram.commands.correct",
         "correct wrong values of the past, such as a wrong CT ratio, after showing what changes",
     ),
+    "withdraw": CommandEntry(
+        "wattgram.commands.withdraw", "remove what the broker retains of a site: announcements, status, goals, seal"
+    ),
     "export": CommandEntry(
         "wattgram.commands.export",
         "write readings and results of the stored history as CSV, Parquet or line protocol",

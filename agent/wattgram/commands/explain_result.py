@@ -7,14 +7,15 @@ import argparse
 from wattgram.base import period
 from wattgram.base.record import ALL_WINDOWS
 from wattgram.delivery.configuration import load
+from wattgram.formats.language import translate
 
-from .arguments import add_config, add_format, choice, option_type
+from .arguments import add_config, add_format, add_lang, choice, language, option_type
 
 EXAMPLE = "wattgram explain -c site.toml 2026-11-30T12:00:00Z --window 15m"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add TIME, -c, --window and --format."""
+    """Add TIME, -c, --window, --format and --lang."""
     parser.add_argument(
         "time",
         type=option_type(period.parse_period_end),
@@ -30,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the result: a tick, quarter of an hour, hour, day or month (default: 15m)",
     )
     add_format(parser)
+    add_lang(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -39,8 +41,9 @@ def run(options: argparse.Namespace) -> int:
 
     config = load(options.config)
     derivation = derive(config, period.instant(options.time, config.site.timezone), options.window)
+    say = translate(language(options))
     if options.format == "json":
-        print(derivation_text.as_json(derivation))
+        print(derivation_text.as_json(derivation, say))
     else:
-        print(derivation_text.as_text(derivation, config.site.timezone))
+        print(derivation_text.as_text(derivation, config.site.timezone, say))
     return 1 if derivation.differing else 0

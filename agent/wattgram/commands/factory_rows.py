@@ -13,7 +13,6 @@ from wattgram.accounts.hybrid_nodes import tree_of
 from wattgram.accounts.metering_tree import own_uses
 from wattgram.accounts.row_layout import Layout
 from wattgram.base.clock import NS
-from wattgram.config import green_certificates
 from wattgram.config.load import Config
 from wattgram.simulation.factory import Factory
 
@@ -36,7 +35,7 @@ class FactoryRows:
         self._unknown = {heat_fuel.BURNT} if heated else set()
         self._captures = [device.name for device in config.devices if device.role == "capture"]
         certificates = config.grid.certificates
-        self._purchases = green_certificates.read(certificates.path, config.site.timezone) if certificates else None
+        self._purchases = certificates.read(config.site.timezone) if certificates else None
 
     def row(self, end: int, powers: Mapping[str, float]) -> bytes:
         """Return the row of the present step, which ends at `end`, UTC ns; grid terms are unknown.

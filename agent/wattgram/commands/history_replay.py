@@ -135,6 +135,7 @@ async def _unused_spool(config: Config) -> AsyncIterator[Spool | None]:
     spool = spool_of(config, sinks(config))
     try:
         await spool.open()
+        await spool.sync()  # a disk that cannot be written is an error here
     except SpoolError as error:
         if not isinstance(error.__cause__, BlockingIOError):
             raise

@@ -16,6 +16,7 @@ from wattgram.base.clock import NS, Clock
 from wattgram.base.errors import SinkError
 from wattgram.config.load import Config
 from wattgram.daemon.daemon import sinks
+from wattgram.delivery.sinks.influx_sink import InfluxConfig
 from wattgram.delivery.sinks.sink import Sink
 
 from .driver_advice import with_advice
@@ -49,7 +50,8 @@ async def check_live(config: Config, report: CheckReport, clock: Clock) -> None:
         _add([finding], name, report)
     _add(balance_findings(devices, config.grid.netting), "balance", report)
     for sink in sinks(config):
-        await _check_sink(sink, report)
+        if await _check_sink(sink, report) and sink.name == "influxdb":
+            report.notes += [f"influxdb: {note}" for note in await _database_notes(config)]
 
 
 async def _examine_bus(sources: Sequence[Source], clock: Clock) -> list[LiveDevice]:
@@ -136,10 +138,20 @@ def _add(findings: Sequence[LiveFinding], name: str, report: CheckReport) -> Non
         (report.notes if finding.question else report.findings).append(f"{name}: {finding.text}")
 
 
-async def _check_sink(sink: Sink, report: CheckReport) -> None:
+async def _check_sink(sink: Sink, report: CheckReport) -> bool:
+    """Connect to a sink; return whether it accepts the login."""
     try:
         await sink.probe()
     except SinkError as error:
         report.findings.append(f"{sink.name}: {error}")
-    else:
-        report.notes.append(f"{sink.name}: connected and authorized")
+        return False
+    report.notes.append(f"{sink.name}: connected and authorized")
+    return True
+
+
+async def _database_notes(config: Config) -> list[str]:
+    from .database_check import database_notes
+
+    settings = config.sinks["influxdb"]
+    assert isinstance(settings, InfluxConfig)  # its file reads this table
+    return await database_notes(settings, config.spool.keep)

@@ -52,6 +52,7 @@ async def _write(config: Config, past: SimulatedPast, folder: Path, progress: Pr
     spool = Spool(folder, max_size=config.spool.max_size, keep=config.spool.keep, sinks=())
     await spool.open()
     try:
+        await spool.sync()  # a disk that cannot be written is an error here
         await write_past(past, spool, lambda reached: progress.step("simulating history, days"))
     finally:
         await spool.close()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from wattgram_drivers.endpoint import Endpoint
@@ -20,6 +22,11 @@ from wattgram.simulation import fault_options
 from .arguments import INTERRUPTED, UsageError, add_config, add_history, add_plant, add_unit, choice, number
 from .device_arguments import check_unit, load_device, parse_endpoint
 from .progress import Progress, print_stderr
+
+if TYPE_CHECKING:
+    from wattgram.simulation.factory import Factory
+    from wattgram.simulation.machines import SitePart
+    from wattgram.simulation.plants import SimulatedPlant
 
 EXAMPLE = "wattgram simulate -c site.toml --fault roof:late=1.5 --fault garbled@10% --fault rebooting=30s@0.1%"
 
@@ -79,6 +86,8 @@ def run(options: argparse.Namespace) -> int:
     from wattgram.simulation import simulated_devices
     from wattgram.simulation.plants import TIMEZONE, plant
 
+    from .simulated_past import factory_of
+
     given = [choice for choice in (options.driver, options.config, options.plant) if choice is not None]
     if len(given) != 1:
         found = ("neither", "", "both", "all three")[len(given)]
@@ -87,10 +96,13 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.history is not None:
         return _write_history(options)
-    site = None
+    site: SimulatedPlant | None = None
+    make_factory: Callable[[Sequence[SitePart], int], Factory] | None = None
     try:
         if options.config:
-            devices = simulated_devices.of_config(load(options.config), options.fault)
+            config = load(options.config)
+            devices = simulated_devices.of_config(config, options.fault)
+            make_factory = partial(factory_of, config, seed=options.seed, step=1)
         elif options.plant:
             site = plant(options.plant)
             devices = simulated_devices.of_plant(site, parse_endpoint(options.listen, listen=True), options.fault)
@@ -110,7 +122,7 @@ def run(options: argparse.Namespace) -> int:
 
     async def simulate() -> int:
         stop = stop_on_signals()
-        await simulated_devices.serve(stop, devices, options.speed, options.seed, started)
+        await simulated_devices.serve(stop, devices, options.speed, options.seed, started, make_factory)
         return INTERRUPTED if stop.interrupted else 0
 
     return asyncio.run(simulate())

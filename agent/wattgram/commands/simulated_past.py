@@ -24,6 +24,7 @@ from wattgram.base.units import rfc3339
 from wattgram.config.devices_table import DeviceConfig
 from wattgram.config.grid_table import ladder
 from wattgram.config.load import Config
+from wattgram.simulation.counter_nameplates import place_of
 from wattgram.simulation.factory import Factory
 from wattgram.simulation.machines import SitePart
 from wattgram.site.stored_state import DAYS, PUBLISHED, STATE
@@ -91,7 +92,7 @@ class SimulatedPast:
         books = Books(config, ladder(grid, site.timezone))
         self._rows = FactoryRows(config, books.layout, self.factory, PAST_STEP)
         self._accounts = AccountStages(books)
-        self._days = DayBook(site.name, site.timezone, books.layout, config.goals.nominal_voltage)
+        self._days = DayBook(site.name, site.timezone, books.layout, config.goals.nominal_voltage, config.goals.arrays)
         self._windows = PublishedWindows()
         self._read = [replace(device, interval=PAST_STEP) for device in config.devices if device.role in DAY_ROLES]
         self._kept_from = period.end - int(config.spool.keep * NS)
@@ -150,14 +151,9 @@ class SimulatedPast:
 
 
 def factory_of(config: Config, parts: Iterable[SitePart], start: int, seed: int, step: int) -> Factory:
-    """Return the model of a configured site at a time, UTC ns; without coordinates the site is in Chongqing."""
-    site = config.site
-    place = (
-        {}
-        if site.latitude is None or site.longitude is None
-        else {"latitude": site.latitude, "longitude": site.longitude}
-    )
-    return Factory(tuple(parts), timezone=site.timezone.key, seed=seed, step=step, start=start, **place)
+    """Return the model of a configured site at a time, UTC ns."""
+    zone = config.site.timezone.key
+    return Factory(tuple(parts), timezone=zone, seed=seed, step=step, start=start, **place_of(config))
 
 
 async def write_past(past: SimulatedPast, spool: Spool, progress: Callable[[int], None] | None = None) -> None:

@@ -20,6 +20,7 @@ from wattgram.acquisition.paced_intervals import paced
 from wattgram.acquisition.poll import slow_of
 from wattgram.acquisition.stored_judgements import rated_findings
 from wattgram.config.devices_table import KIND_OF_ROLE, DeviceConfig
+from wattgram.config.http_table import weak_token
 from wattgram.config.load import Config
 from wattgram.grid.mix import Factors
 from wattgram.grid.sources.source_settings import CheckedSettings, NationalSettings, PeriodicSettings
@@ -108,6 +109,8 @@ def check_plan(config: Config) -> CheckReport:
     ]
     if config.grid.excuse:
         report.findings.append(config.grid.excuse)
+    if warning := weak_token(config.http):
+        report.notes.append(warning)
     report.notes += grid_notes(config)
     report.notes += _accuracy_notes(config)
     report.notes += log_notes(config)

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from wattgram.base.secret import SecretFile
 from wattgram.base.toml_table import address
 from wattgram.config.http_table import LOOPBACK
 
@@ -44,7 +45,10 @@ def run(options: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:
         raise UsageError("found an output that is not a terminal; allowed: a terminal (programs read /api/now)")
-    token = options.token_file.read_text(encoding="utf-8").strip() if options.token_file else None
+    try:
+        token = SecretFile(options.token_file).text() if options.token_file else None
+    except ValueError as error:
+        raise UsageError(f"--token-file: {options.token_file}: {error}") from error
     watch(states(options.url, token, lambda: time.sleep(RECONNECT_PAUSE)), options.url, console)
     return 0
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from wattgram.base.clock import MS
 from wattgram.base.period import parse_period_end
+from wattgram.base.toml_table import SUPPLIED_FILE_BYTES
 from wattgram.base.units import rfc3339
+from wattgram.base.untrusted import content, decoded
 
 from .arguments import UsageError, add_devices, choice, option_type
 
@@ -94,7 +96,7 @@ def _key(text: str) -> VerifierKey:
     path = Path(text)
     try:
         if "+" not in text and path.is_file():
-            text = path.read_text(encoding="utf-8").strip()
+            text = decoded(content(path, SUPPLIED_FILE_BYTES)).strip()
         return VerifierKey.of(text)
     except (OSError, ValueError) as error:
         raise UsageError(f"--key: {error}") from error

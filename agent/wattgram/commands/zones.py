@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wattgram.formats.tables import table
-from wattgram.grid.factor_rows import FactorRow, shipped_rows
+from wattgram.grid.factor_rows import CHINA, FactorRow, shipped_rows
 from wattgram.grid.table import DIVIDED
-from wattgram.grid.zone_names import ATTRIBUTION, CHINESE_ZONES
+from wattgram.grid.zone_names import ATTRIBUTION, CHINESE_CHARACTERS, CHINESE_ZONES, LEFT_OUT, OTHER_CODES
 
 from .arguments import add_format
 
@@ -57,7 +57,10 @@ def name_of(row: FactorRow) -> str:
 
 def matches(row: FactorRow, text: str) -> bool:
     """Return whether a zone's code or name contains a text."""
-    return text.lower() in row.zone.lower() or text.lower() in name_of(row).lower()
+    plain = OTHER_CODES.get(text.upper(), text).lower()
+    characters = CHINESE_CHARACTERS.get(row.zone, "")
+    province = bool(characters) and row.zone != CHINA and text.startswith(characters)  # with a word such as 省
+    return province or any(plain in name.lower() for name in (row.zone, name_of(row), characters))
 
 
 def _entry(row: FactorRow) -> dict[str, object]:
@@ -78,8 +81,11 @@ def _entry(row: FactorRow) -> dict[str, object]:
 
 
 def _as_table(rows: Sequence[FactorRow], text: str) -> str:
+    left_out = LEFT_OUT.get(text.upper())
+    note = "" if left_out is None else f"the tables have no row of {text.upper()}: {left_out}; "
+    anyway = "a site may use any code with factor_g_per_kwh, a source, or a row in zones.d"
     if not rows:
-        return f"no zone of the tables contains {text!r}; a site may use any code with factor_g_per_kwh or a source"
+        return note + anyway if note else f"no zone of the tables contains {text!r}; {anyway}"
     cells = [
         (
             row.zone,
@@ -94,5 +100,6 @@ def _as_table(rows: Sequence[FactorRow], text: str) -> str:
     ]
     head = ("zone", "name", "year", "direct g/kWh", "life-cycle g/kWh", "clean", "source and licence")
     divided = sorted({row.zone for row in rows} & DIVIDED.keys())
-    notes = [f"{zone} is several grids: a site uses one of {DIVIDED[zone]}..." for zone in divided]
+    notes = [note + anyway] if note else []
+    notes += [f"{zone} is several grids: a site uses one of {DIVIDED[zone]}..." for zone in divided]
     return "\n".join([table(head, cells, right=(2, 3, 4, 5)), "", *notes, *ATTRIBUTION])

@@ -32,13 +32,6 @@ def read(grid: Table, directory: Path, zone: ZoneInfo) -> tuple[CertificateStrea
         stream = _stream(table, directory, zone, f"certificates {number}" if len(tables) > 1 else KEY)
         if stream.id in [other.id for other in found]:
             table.mistake("id", f"found {stream.id!r} a second time; allowed: each id once")
-        hourly = [other for other in found if other.path and not other.self_used]
-        if stream.path and not stream.self_used and any(other.factor != stream.factor for other in hourly):
-            table.mistake(
-                "factor_g_per_kwh",
-                f"found {stream.factor:g}; another stream by the hour has {hourly[0].factor:g}; allowed: one factor "
-                "for all streams by the hour",
-            )
         found.append(stream)
     return tuple(found)
 
@@ -47,7 +40,10 @@ def hourly_config(streams: Sequence[CertificateStream]) -> CertificatesConfig | 
     """Return the settings of the tradable streams by the hour; None without one."""
     hourly = [stream for stream in streams if stream.path is not None and not stream.self_used]
     paths = [stream.path for stream in hourly if stream.path is not None]
-    return CertificatesConfig(paths[0], hourly[0].factor, tuple(paths[1:])) if paths else None
+    factors = tuple(stream.factor for stream in hourly)
+    if not paths:
+        return None
+    return CertificatesConfig(paths[0], factors[0], tuple(paths[1:]), factors if len({*factors}) > 1 else ())
 
 
 def _stream(table: Table, directory: Path, zone: ZoneInfo, default: str) -> CertificateStream:

@@ -34,7 +34,9 @@ def _key_file(directory: Path) -> toml_table.Parser:
         if isinstance(value, str):
             raise ValueError('found a secret in the file, or its name; allowed: { file = "PATH" }')
         if not isinstance(value, dict) or value.keys() != {"file"}:
-            raise ValueError(f'found {value!r}; allowed: {{ file = "PATH" }}')
-        return Path(os.environ.get("CREDENTIALS_DIRECTORY") or directory) / toml_table.text(value["file"])
+            raise ValueError('found another value, which is not shown; allowed: { file = "PATH" }')
+        if not isinstance(value["file"], str) or not value["file"]:
+            raise ValueError('found no name in quotes; allowed: { file = "PATH" }')
+        return Path(os.environ.get("CREDENTIALS_DIRECTORY") or directory) / value["file"]
 
     return parser

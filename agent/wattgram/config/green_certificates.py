@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from math import fsum, nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,8 @@ from wattgram.base.untrusted import nanoseconds, number, quoted, written
 
 TIME, ENERGY = "time", "energy_kwh"
 HOUR = 3600 * NS
+QUARTER_NS = 900 * 10**9
+"""No hour of a time zone begins within a quarter of an hour, ns."""
 
 CERTIFICATE_FILE_BYTES = 8 << 20
 """Largest size of a file, bytes."""
@@ -62,11 +65,22 @@ class CertificateStream:
 
 @dataclass(frozen=True, slots=True)
 class CertificatesConfig:
-    """Settings of the certificates by the hour: their files, and the g/kWh of the certified electricity."""
+    """Settings of the certificates by the hour: their files, and the g/kWh of the certified electricity.
+
+    more: further files. factors: g/kWh of each of all files, () if they have one factor.
+    """
 
     path: Path
     factor: float = 0.0
     more: tuple[Path, ...] = ()
+    factors: tuple[float, ...] = ()
+
+    def mix(self, zone: ZoneInfo) -> CertificateMix | None:
+        """Return the factors by the hour, None if all files have one factor; ConfigError as of the function `read`."""
+        if not self.factors:
+            return None
+        files = (read(path, zone) for path in (self.path, *self.more))
+        return CertificateMix(tuple(zip(files, self.factors, strict=True)))
 
     def read(self, zone: ZoneInfo) -> Certificates:
         """Return the sum of all files; ConfigError as of the function `read`."""
@@ -101,6 +115,24 @@ class Certificates:
             within = min(end, start + HOUR) - max(begin, start)
             energy += hourly * max(0, within) / HOUR
         return energy
+
+
+class CertificateMix:
+    """Certificates of several factors. streams: files with their g/kWh."""
+
+    def __init__(self, streams: tuple[tuple[Certificates, float], ...]) -> None:
+        self._streams = streams
+
+    def factor(self, time: int) -> float:
+        """Return the mean g/kWh of the certificates of the hour before a time, UTC ns; NaN without certificates.
+
+        The energy of an hour is spread evenly over it, so the mean is the same for each part of the hour, and streams
+        share the matched energy by their energy.
+        """
+        begin = (time - 1) // QUARTER_NS * QUARTER_NS
+        offered = [(certificates.at(begin, begin + QUARTER_NS), factor) for certificates, factor in self._streams]
+        whole = fsum(energy for energy, _ in offered)
+        return fsum(energy * factor for energy, factor in offered) / whole if whole > 0.0 else nan
 
 
 def read(path: Path, zone: ZoneInfo) -> Certificates:

@@ -13,6 +13,7 @@ from wattgram.base.toml_table import Table
 from wattgram.grid.factor_rows import FactorRow, is_chinese, nation_of
 from wattgram.grid.feed import Feed
 from wattgram.grid.ladder import Ladder
+from wattgram.grid.signal import HIGHEST, IN_KILOGRAMS, is_in_kilograms
 from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.source_settings import SourceConfig, SourceTerms
 from wattgram.grid.table import FactorTable
@@ -50,6 +51,14 @@ class GridConfig:
     def family(self) -> str:
         """Family of life-cycle factors and of a mix, from which the zone's own factor comes: "china" or "ipcc"."""
         return family_of(self.zone)
+
+
+def grams_per_kwh(value: object) -> float:
+    """Check g/kWh of a grid; ValueError also for a number that looks like kg/kWh."""
+    grams = float(toml_table.number(0.0, HIGHEST)(value))
+    if is_in_kilograms(grams):
+        raise ValueError(f"found {value!r}; {IN_KILOGRAMS}")
+    return grams
 
 
 def factor_table(grid: GridConfig, timezone: ZoneInfo) -> FactorTable:
@@ -91,12 +100,12 @@ def read(table: Table, directory: Path, site: SiteConfig, spool: Path, *, broker
         zone=zone.zone,
         basis=basis,
         method=table.take("method", toml_table.choice(["proportional", "local-first"]), "proportional"),
-        factor=table.take("factor_g_per_kwh", toml_table.number(0.0, 2000.0), None),
+        factor=table.take("factor_g_per_kwh", grams_per_kwh, None),
         sources=tuple(source for source in sources if source is not None),
         certificates=certificate_streams.hourly_config(streams),
         netting=table.take("netting", toml_table.choice(["busbar", "connection"]), "busbar") or "busbar",
         factor_uncertainty=table.take("factor_uncertainty", accuracy_keys.share_of_value, None),
-        residual=table.take("residual_g_per_kwh", toml_table.number(0.0, 2000.0), None),
+        residual=table.take("residual_g_per_kwh", grams_per_kwh, None),
         own_rows=tuple(row for row in own if row.zone in (zone.zone, nation_of(zone.zone))),
         excuse=zone.excuse,
         streams=streams,

@@ -6,10 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wattgram.base import toml_table
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 
 LOOPBACK = "127.0.0.1:8380"
 """Default address of the live page."""
+
+SHORTEST_TOKEN = 16
+"""Fewest characters of a token that cannot be found by trying."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +39,11 @@ def read(table: Table, directory: Path) -> HttpConfig:
         table.mistake("token", f"missing; listening on {listen!r}, which is not loopback, needs one")
     table.done()
     return HttpConfig(listen or "", token, cors)
+
+
+def weak_token(settings: HttpConfig) -> str:
+    """Return a warning about a short token, "" for none. From version 1.0 on, a short token is a mistake."""
+    token = revealed(settings.token)
+    if token is None or len(token) >= SHORTEST_TOKEN:
+        return ""
+    return f"http.token: found fewer than {SHORTEST_TOKEN} characters; make one by: openssl rand -hex 16"

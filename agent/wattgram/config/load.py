@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Any
 
 from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import Table
+from wattgram.base.toml_text import parsed
+from wattgram.base.untrusted import content, decoded
 from wattgram.mqtt import mqtt_settings
 from wattgram.mqtt.mqtt_settings import MqttConfig
 
@@ -35,6 +36,9 @@ from .http_table import HttpConfig
 from .invoice_table import InvoiceConfig
 from .site_table import SiteConfig
 from .spool_table import SpoolConfig
+
+CONFIG_BYTES = 2 << 20
+"""Largest size of a configuration file, bytes: 500 devices are 100 kB."""
 
 TableReader = Callable[[Table, Path], object]
 """Makes the settings of a table; relative files are in the directory; mistakes go to the table."""
@@ -66,11 +70,11 @@ class Config:
 def load(path: Path, sinks: Mapping[str, TableReader]) -> Config:
     """Read a configuration file; ConfigError with all its mistakes. `sinks`: as in `read`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decoded(content(path, CONFIG_BYTES))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: byte {error.start}: found no UTF-8; allowed: TOML in UTF-8"]) from error
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
     return read(text, path, sinks)
 
 
@@ -81,9 +85,9 @@ def read(text: str, path: Path, sinks: Mapping[str, TableReader]) -> Config:
     the sinks' tables by name; "mqtt.NAME" is a table inside [mqtt].
     """
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError([f"{path}: not TOML: {error}"]) from error
+        data = parsed(text)
+    except ValueError as error:
+        raise ConfigError([f"{path}: {error}"]) from error
     mistakes: list[str] = []
     directory = path.parent
     top = Table(str(path), "", data, mistakes)
@@ -130,6 +134,7 @@ def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> Go
             device.role,
             devices_table.counted_unit(device) if device.role in devices_table.AMOUNTS else "",
             frozenset(device.quantities or device.device.quantities) if device.device else None,
+            device.device is not None and device.device.terminal is not None,
         )
         for device in devices
         if device.name

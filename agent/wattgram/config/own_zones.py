@@ -8,9 +8,9 @@ from pathlib import Path
 
 from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import nearest
-from wattgram.base.untrusted import quoted
+from wattgram.base.untrusted import content, decoded, quoted
 from wattgram.grid.factor_rows import FactorRow
-from wattgram.grid.signal import HIGHEST, SUPPLIED
+from wattgram.grid.signal import HIGHEST, IN_KILOGRAMS, SUPPLIED, is_in_kilograms, possible
 
 from .accuracy_keys import share_of_value
 
@@ -27,11 +27,17 @@ OPTIONAL_COLUMNS = (
     "note",
     "uncertainty",
 )
+NUMBERS = ("g_per_kwh", "clean_share", "renewable_share", "residual_g_per_kwh", "uncertainty")
+"""Columns that may have decimals."""
+
 IGNORED_COLUMNS = ("kind", "url_or_document", "verified")
 """Columns of public tables of factors that nothing is made of."""
 
 MOST_FILES, MOST_BYTES, MOST_ROWS = 64, 1_000_000, 10_000
 """Largest numbers of files, of bytes of a file, and of rows of all files."""
+
+SHARE_ROUNDING = 0.005
+"""Largest excess of the renewable share over the clean share by rounding."""
 
 LONGEST_CELL = 200
 """Longest text of a cell that is kept, characters."""
@@ -47,14 +53,11 @@ def read(directory: Path) -> tuple[FactorRow, ...]:
     rows: list[FactorRow] = []
     for file in files:
         try:
-            if file.stat().st_size > MOST_BYTES:
-                mistakes.append(f"{file}: found {file.stat().st_size} bytes; allowed: at most {MOST_BYTES}")
-                continue
-            rows += _rows(file, file.read_text(encoding="utf-8-sig"), mistakes)
+            rows += _rows(file, decoded(content(file, MOST_BYTES)), mistakes)
         except OSError as error:
             mistakes.append(f"{file}: cannot be read: {error.strerror or error}")
-        except UnicodeDecodeError as error:
-            mistakes.append(f"{file}: byte {error.start}: found no UTF-8; allowed: CSV in UTF-8")
+        except ValueError as error:
+            mistakes.append(f"{file}: {error}")
     if len(rows) > MOST_ROWS:
         mistakes.append(f"{folder}: found {len(rows)} rows; allowed: at most {MOST_ROWS}")
     seen: set[tuple[str, int, str]] = set()
@@ -69,7 +72,9 @@ def read(directory: Path) -> tuple[FactorRow, ...]:
 
 
 def _rows(file: Path, text: str, mistakes: list[str]) -> Iterator[FactorRow]:
-    reader = csv.DictReader(text.splitlines(), strict=True)
+    head_line = text.partition("\n")[0]
+    comma = head_line.count(";") > head_line.count(",")  # of a spreadsheet whose decimals have a comma
+    reader = csv.DictReader(text.splitlines(), strict=True, delimiter=";" if comma else ",")
     known = [*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS, *IGNORED_COLUMNS]
     try:
         head = reader.fieldnames or []
@@ -84,11 +89,19 @@ def _rows(file: Path, text: str, mistakes: list[str]) -> Iterator[FactorRow]:
             return
         for cells in reader:
             try:
-                yield _row(file, cells)
+                yield _row(file, _with_points(cells) if comma else cells)
             except ValueError as error:
                 mistakes.append(f"{file}: line {reader.line_num}: {error}")
     except csv.Error as error:
         mistakes.append(f"{file}: line {reader.line_num}: not CSV: {error}")
+
+
+def _with_points(cells: Mapping[str, str]) -> dict[str, str]:
+    """Return cells whose numbers have a decimal point."""
+    return {
+        name: cell.replace(",", ".") if name in NUMBERS and isinstance(cell, str) else cell
+        for name, cell in cells.items()
+    }
 
 
 def _row(file: Path, cells: Mapping[str, str]) -> FactorRow:
@@ -99,9 +112,14 @@ def _row(file: Path, cells: Mapping[str, str]) -> FactorRow:
         raise ValueError(f"zone: found {quoted(zone)}; allowed: the code of a zone")
     if basis not in ("direct", "lifecycle"):
         raise ValueError(f"basis: found {quoted(basis)}; allowed: direct, lifecycle")
-    intensity = _number(cells, "g_per_kwh", HIGHEST, float)
+    intensity, residual = _grams(cells, "g_per_kwh"), _grams(cells, "residual_g_per_kwh")
     if intensity is None:
         raise ValueError(f"g_per_kwh: found nothing; allowed: 0 to {HIGHEST:g}")
+    if not possible(intensity, basis):
+        raise ValueError(f"g_per_kwh: found {intensity:g} with basis {basis}; allowed: above 0 to {HIGHEST:g}")
+    clean, renewable = (_number(cells, name, 1.0, float) for name in ("clean_share", "renewable_share"))
+    if clean is not None and renewable is not None and renewable > clean + SHARE_ROUNDING:
+        raise ValueError(f"renewable_share: found {renewable:g}; allowed: at most clean_share, {clean:g}")
     year = _number(cells, "year", 2100.0, int)
     if year is None or year < 1990:
         raise ValueError(f"year: found {quoted(cells['year'])}; allowed: 1990 to 2100")
@@ -113,14 +131,22 @@ def _row(file: Path, cells: Mapping[str, str]) -> FactorRow:
         f"{basis} of {file.name}",
         SUPPLIED,
         cells.get("name", "")[:LONGEST_CELL],
-        _number(cells, "clean_share", 1.0, float),
-        _number(cells, "renewable_share", 1.0, float),
-        _number(cells, "residual_g_per_kwh", HIGHEST, float),
+        clean,
+        renewable,
+        residual,
         cells.get("source", "")[:LONGEST_CELL] or file.name,
         cells.get("licence", "")[:LONGEST_CELL],
         cells.get("note", "")[:LONGEST_CELL],
         _limit(cells.get("uncertainty", "").strip()),
     )
+
+
+def _grams(cells: Mapping[str, str], name: str) -> float | None:
+    """Return a number of g/kWh; ValueError for one that looks like kg/kWh."""
+    grams = _number(cells, name, HIGHEST, float)
+    if grams is not None and is_in_kilograms(grams):
+        raise ValueError(f"{name}: found {grams:g}; {IN_KILOGRAMS}")
+    return grams
 
 
 def _limit(text: str) -> float | None:

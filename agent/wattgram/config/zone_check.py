@@ -12,7 +12,7 @@ from wattgram.base.errors import HistoryError
 from wattgram.base.toml_table import Table
 from wattgram.grid.factor_rows import CHINA, shipped_rows
 from wattgram.grid.table import DIVIDED, FactorTable
-from wattgram.grid.zone_names import CHINESE_ZONES, country_of
+from wattgram.grid.zone_names import CHINESE_CHARACTERS, CHINESE_ZONES, LEFT_OUT, OTHER_CODES, country_of
 
 ZONE_MISSING = "grid zone missing"
 """Event of a site that goes on with the zone of its history."""
@@ -27,7 +27,7 @@ RECENT = 35 * 86_400_000_000_000
 """Time before the last stored window in which the source of the grid's factor is looked up, ns."""
 
 LISTS = "`wattgram zones` lists them"
-OTHERS = "or any code with factor_g_per_kwh or a [[grid.source]]"
+OTHERS = "or any code with factor_g_per_kwh, a [[grid.source]], or a row in zones.d"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,10 @@ def chosen(table: Table, factors: FactorTable, timezone: str, spool: Path, site:
             raise ValueError(f"found {value!r}, which is several grids; allowed: {', '.join(parts(zone))}")
         if isinstance(value, str) and factors.rows(zone):
             return zone
+        if zone in LEFT_OUT:
+            raise ValueError(
+                f"found {value!r}, of which the tables have no row: {LEFT_OUT[zone]}; allowed: {OTHERS[3:]}"
+            )
         raise ValueError(f"found {value!r}{near(zone, factors)}; allowed: a zone of the tables, {LISTS}, {OTHERS}")
 
     return ChosenZone(table.take("zone", checked, None) or "")
@@ -90,15 +94,20 @@ def near(word: str, factors: FactorTable) -> str:
     nation = word.upper().split("-", maxsplit=1)[0]
     if nation in DIVIDED or word.upper() in ("USA", "UNITED STATES"):
         return f", nearest: one of {', '.join(parts(nation if nation in DIVIDED else 'US'))}"
-    if word.upper() in zones:
-        return f", nearest: {word.upper()!r}"
+    code = OTHER_CODES.get(word.upper(), word.upper())
+    if code in zones:
+        return f", nearest: {code!r}"
     names = {name.lower(): zone for zone, name in _names(zones).items()}
     plain = word.lower()
-    by_name = next((zone for name, zone in names.items() if name.startswith(plain) and len(plain) > 3), None)
+    by_name = next((zone for zone, name in CHINESE_CHARACTERS.items() if word and word.startswith(name)), None)
+    by_name = by_name if by_name != CHINA or word == CHINESE_CHARACTERS[CHINA] else None
+    if by_name is None:
+        by_name = next((zone for name, zone in names.items() if name.startswith(plain) and len(plain) > 3), None)
     if by_name is None and (close := difflib.get_close_matches(plain, names, 1, 0.75)):
         by_name = names[close[0]]
     if by_name is None and nation != word.upper():  # a part of a country: another part of it, or the whole
-        of_nation = [zone for zone in zones if zone.startswith(f"{nation}-")]
+        # Two letters of a part are similar to many others, and name another part.
+        of_nation = [zone for zone in zones if zone.startswith(f"{nation}-") and len(word) > len(nation) + 3]
         by_name = next(iter(difflib.get_close_matches(word.upper(), of_nation, 1, 0.5)), None)
         by_name = nation if by_name is None and nation in zones else by_name
     # Two letters are similar to many others, and name another country.
@@ -118,11 +127,12 @@ def stored_zone(spool: Path, site: str) -> str | None:
     A history that cannot be read, or that names no table, is one of an earlier version: `FORMER_ZONE`.
     """
     from wattgram.store.history import History  # noqa: PLC0415 - SQLite, for a configuration without a zone only
+    from wattgram.store.regular_files import may_have_entries  # noqa: PLC0415 - with it
 
-    if not spool.is_dir():
-        return None
     history = History(spool, site)
     try:
+        if not spool.is_dir():
+            return None
         span = history.stored()
         if span is None:
             return None
@@ -131,7 +141,7 @@ def stored_zone(spool: Path, site: str) -> str | None:
             match = re.search(r"table ([A-Z0-9-]+) \d{4} ", str(record["grid_source"]))
             found = match[1] if match else found
     except HistoryError:
-        return FORMER_ZONE if any(spool.iterdir()) else None
-    except PermissionError:
+        return FORMER_ZONE if may_have_entries(spool) else None
+    except OSError:
         return FORMER_ZONE
     return found or FORMER_ZONE

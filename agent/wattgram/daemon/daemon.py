@@ -20,11 +20,13 @@ from wattgram.base.clock import Clock
 from wattgram.base.errors import SpoolError
 from wattgram.base.notify import Supervisor
 from wattgram.base.watchdog import Pulse, Watchdog, WatchedPart
+from wattgram.config.http_table import weak_token
 from wattgram.config.load import Config
 from wattgram.config.role_check import UNSUITABLE
 from wattgram.config.zone_check import ZONE_MISSING
 from wattgram.delivery.delivery import Delivery
 from wattgram.delivery.sinks import SINKS
+from wattgram.delivery.sinks.client_identity import IdentifiedSink
 from wattgram.delivery.sinks.sink import Sink, sink_module
 from wattgram.evidence.sealer import Sealer
 from wattgram.evidence.transparency_log import log_bytes
@@ -34,11 +36,13 @@ from wattgram.grid.sources import grid_source as grid_sources
 from wattgram.grid.sources.grid_source import GridSource
 from wattgram.site.revision import Revision
 from wattgram.site.site import Site
+from wattgram.store.carried_records import CarriedRecords
 from wattgram.store.spool import Spool
 from wattgram.timekeeping.kernel_clock import AlwaysSynchronised, ClockStatus
 from wattgram.web import Server
 
 from .health import GATEWAY_PERIOD, Health
+from .late_opening import LateOpening
 from .sync_pace import SyncPace
 
 log = logging.getLogger(__name__)
@@ -48,6 +52,9 @@ PRUNE_PERIOD = 60.0
 
 PACK_PERIOD = 300.0
 """s between two compressions of the spool; a longer period compresses better."""
+
+LOSSES_BY_HAND = 3
+"""Connections that a run by hand may lose to another client with the same client id."""
 
 COMMIT = 120.0
 """Longest time of a sync, real s: a worn SD card may stall for long."""
@@ -60,6 +67,7 @@ class Parts:
     clock: Clock
     site: Site
     spool: Spool
+    opening: LateOpening
     lines: tuple[BusPoller, ...]
     grid: tuple[GridSource, ...]
     revision: Revision
@@ -96,9 +104,11 @@ async def assembled(
     seed: int = 0,
     supervisor: Supervisor | None = None,
     clock_status: ClockStatus | None = None,
+    carried: CarriedRecords | None = None,
 ) -> AsyncIterator[Parts]:
     """Make the parts of a configuration, with an open spool. The end closes the spool, and so stores all records.
 
+    `carried`: of a directory that the spool's directory has replaced.
     `supervisor`: receiver of the watchdog's state. `witness`: judge of the clock, None for a clock that is right by
     definition. SpoolError when the spool cannot be opened.
     """
@@ -115,9 +125,10 @@ async def assembled(
             grid_sources.made(source, config.grid.basis, config.mqtt, clock, chance) for source in config.grid.sources
         )
         site = Site(config, sources, spool, clock, [source.feed for source in grid], clock_status)
-        await site.restore()
         revision = Revision(site, spool, clock)
-        await revision.restore()
+        opening = LateOpening(site, revision, spool, carried)
+        if not spool.unread:
+            await opening.restore()
         buses = {device.endpoint.key: device.endpoint for device in config.devices}
         lines = tuple(
             BusPoller(
@@ -130,12 +141,18 @@ async def assembled(
             for key, endpoint in buses.items()
         )
         deliveries = tuple(Delivery(sink, spool, clock, chance, site) for sink in targets)
+        for sink in targets:
+            if isinstance(sink, IdentifiedSink):
+                sink.identity.events = site
         crossed = CrossedLines(spool, site.event)
         goals = Round(config, site.publication.publish, lambda: site.timekeeper.ages_reliable, clock, crossed)
         sealer = _sealer(config, site, spool, clock, clock_status or AlwaysSynchronised())
         watchdog = Watchdog(supervisor or Supervisor(), clock)
         health = Health(site, spool, lines, deliveries, goals, sealer, watchdog, clock)
-        yield Parts(clock, site, spool, lines, grid, revision, deliveries, goals, sealer, health, watchdog, slower)
+        health.spool_error = spool.unread
+        works = lines, grid, revision, deliveries, goals, sealer
+        yield Parts(clock, site, spool, opening, *works, health, watchdog, slower)
+        opening.note_end()
     finally:
         await spool.close()
 
@@ -149,7 +166,9 @@ def _sealer(config: Config, site: Site, spool: Spool, clock: Clock, status: Cloc
 
 
 async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | None = None) -> None:
-    """Run until `stop`. `page_at` receives the URL of the page, "" for no page.
+    """Run until `stop`, or until another directory has replaced that of the spool.
+
+    `page_at` receives the URL of the page, "" for no page.
 
     OSError when another process uses the address of the page.
     """
@@ -157,6 +176,8 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
     async with contextlib.AsyncExitStack() as stack:
         address = ""
         if config.http.listen:
+            if warning := weak_token(config.http):
+                log.warning("%s", warning)
             server = Server(config.http.listen, config.http.token, parts.health, origin=config.http.cors)
             address = (await stack.enter_async_context(server.serve())).url
         if page_at is not None:
@@ -173,15 +194,28 @@ async def run(parts: Parts, stop: asyncio.Event, page_at: asyncio.Future[str] | 
             )
             disk = Pulse("spool")
             parts.watchdog.watch([*(part.pulse for part in watched), disk])
-            tasks = [group.create_task(part.run(), name=part.pulse.name) for part in watched]
+            stateful = (parts.revision, parts.goals, parts.sealer)
+            works = [parts.opening.run_later(part) if part in stateful else part.run() for part in watched]
+            tasks = [group.create_task(work, name=part.pulse.name) for work, part in zip(works, watched, strict=True)]
+            tasks.append(group.create_task(parts.opening.run(), name="opening"))
             tasks.append(group.create_task(_sync(parts, config.spool.sync, disk), name=disk.name))
             tasks.append(group.create_task(_report(parts), name="gateway"))
             # Tasks start in the order of their creation: the watchdog starts after all other parts.
             tasks.append(group.create_task(_watch(parts), name="watchdog"))
             log.info("%s: %d devices on %d buses", config.site.name, len(config.devices), len(parts.lines))
-            await stop.wait()
+            await _any_of(stop, parts.spool.replaced)
             for task in tasks:
                 task.cancel()
+
+
+async def _any_of(*events: asyncio.Event) -> None:
+    """Wait until one of some events is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 class Stop(asyncio.Event):
@@ -190,10 +224,30 @@ class Stop(asyncio.Event):
     interrupted = False
     """Whether SIGINT was the reason (SPEC 3: exit code 130)."""
 
+    fault = ""
+    """The reason of an end that needs a person, "" for none (exit code 1)."""
+
     def interrupt(self) -> None:
         """End because of SIGINT."""
         self.interrupted = True
         self.set()
+
+
+def yield_to_others(parts: Parts, stop: Stop) -> None:
+    """End the parts after LOSSES_BY_HAND connections that another client with the same client id has ended.
+
+    A run by hand beside a service is a mistake of a person. A service goes on, with pauses, because nobody would see
+    its end.
+    """
+
+    def lost(losses: int, text: str) -> None:
+        if losses >= LOSSES_BY_HAND:
+            stop.fault = f"{text}; this run ends, because it was started by hand"
+            stop.set()
+
+    for delivery in parts.deliveries:
+        if isinstance(delivery.sink, IdentifiedSink):
+            delivery.sink.identity.on_loss = lost
 
 
 def stop_on_signals() -> Stop:
@@ -233,9 +287,10 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
                 if lost.damaged:
                     parts.site.event("", "spool damaged", f"{lost.damaged} records were not readable")
         except SpoolError as error:
+            reason = f"{error}; readings wait until the stored state can be read" if spool.unread else str(error)
             if not health.spool_error:
                 log.error("spool: %s; %d records wait in memory", error, spool.pending)
-            health.spool_error = str(error)
+            health.spool_error = reason
         else:
             if health.spool_error:
                 log.info("spool: the disk accepts records again")

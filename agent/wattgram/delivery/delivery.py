@@ -119,6 +119,7 @@ class Delivery:
         self.pulse.within(SINK_STEP)
         if batch.era != self._era:
             self._era, self._ahead, self._tries = batch.era, set(), Counter()
+            self._replayed_until = max(self._replayed_until, self._spool.stored)  # of a disk that was read late
         left: Sequence[int] = range(len(batch.seqs))
         if self._ahead:
             left = [index for index in left if batch.seqs[index] not in self._ahead]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wattgram.store.disk import sync_folder
+from wattgram.store.regular_files import own_opener
 
 from .sealed_json import JsonObject
 
@@ -73,7 +74,7 @@ class LogState:
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file as a whole, and wait until it is on disk."""
     part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+    with open(part, "wb", opener=own_opener) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

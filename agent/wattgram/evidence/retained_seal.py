@@ -23,7 +23,7 @@ async def retained_checkpoint(settings: MqttConfig, site: str) -> str:
 
     The text comes from outside: the caller checks the signature.
     """
-    from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - 16 MB that a site without a broker does not need
+    from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that a site without a broker does not need
 
     topic = f"{settings.prefix}/{site}/seal"
     try:

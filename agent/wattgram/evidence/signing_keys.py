@@ -7,6 +7,8 @@ import secrets
 from hashlib import sha256
 from pathlib import Path
 
+from wattgram.base.secret import SECRET_BYTES
+from wattgram.base.untrusted import content, decoded
 from wattgram.store.disk import sync_folder
 
 from . import ed25519
@@ -56,13 +58,9 @@ def write_key(path: Path, key: SignerKey) -> None:
 def read_key(path: Path) -> SignerKey | None:
     """Return the key of a file, None if there is no file. ValueError: no key; OSError: the file cannot be read."""
     try:
-        text = path.read_text(encoding="ascii").strip()
+        return SignerKey.of(decoded(content(path, SECRET_BYTES)).strip())
     except FileNotFoundError:
         return None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: found no private key") from error
-    try:
-        return SignerKey.of(text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 

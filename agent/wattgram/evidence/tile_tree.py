@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wattgram.store.disk import sync_folder, write_synced
+from wattgram.store.regular_files import FOLDER_MODE, OWN_MODE
 
 from .log_files import ENTRIES, LENGTH, TILE_WIDTH, bundled, tile_path, unbundled
 from .merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash, node_hash, tree_root
@@ -80,7 +81,7 @@ class TileTree:
         new = not file.exists()
         if new:
             _make_folders(file.parent, self.folder)
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, OWN_MODE)
         try:
             os.ftruncate(handle, offset)
             self.written += write_synced(handle, offset, data)
@@ -118,5 +119,5 @@ def _make_folders(folder: Path, above: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for each in reversed(missing):
-        each.mkdir(exist_ok=True)
+        each.mkdir(mode=FOLDER_MODE, exist_ok=True)
         sync_folder(each.parent)

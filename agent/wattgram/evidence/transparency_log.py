@@ -14,6 +14,7 @@ from pathlib import Path
 
 from wattgram.base.clock import NS
 from wattgram.base.units import rfc3339
+from wattgram.store.regular_files import FOLDER_MODE, own_opener
 
 from .log_entry import LogEntry, entries_of
 from .log_files import CHECKPOINT_FILE, LogFiles
@@ -53,7 +54,7 @@ class TransparencyLog:
         OSError: the files cannot be read or written now.
         """
         self.folder = spool / LOG_FOLDER
-        self.folder.mkdir(mode=0o755, exist_ok=True)
+        self.folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         self.restarted = ""
         self._site = site
         self._boot = boot
@@ -175,7 +176,7 @@ class TransparencyLog:
         base = first_origin(self._keys.present.name)
         origin = f"{base}-{rfc3339(now)[:19].replace('-', '').replace(':', '')}Z" if self.restarted else base
         folder = origin.rpartition("/")[2]
-        (self.folder / folder).mkdir(exist_ok=True)
+        (self.folder / folder).mkdir(mode=FOLDER_MODE, exist_ok=True)
         self._quarters = {}
         state = LogState(origin, folder, 0, "", "", SpoolCursor(0, 0, -1))
         if self._stored is not None:
@@ -233,7 +234,7 @@ class TransparencyLog:
                 self._quarters.setdefault(number, index)
 
     def _write_quarters(self) -> None:
-        with (self.place / QUARTERS_FILE).open("ab") as file:
+        with open(self.place / QUARTERS_FILE, "ab", opener=own_opener) as file:
             file.truncate(self.state.size * _QUARTER_ROW.size)
             file.write(b"".join(map(_QUARTER_ROW.pack, self._rows)))
             file.flush()

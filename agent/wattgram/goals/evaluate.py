@@ -17,12 +17,12 @@ from .calendar import Calendar
 from .distance import DISTANCE, distance
 from .indicator_uncertainty import uncertainty
 from .indicators import INDICATORS
-from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected
+from .state import BEGUN, ENOUGH, is_good, is_on_track, needed, path, projected, reachable
 from .stored_days import stored_days
 from .targets import target
 from .terms.day import Day, Stretch
 from .terms.finding import IndicatorValue, MissingValue
-from .terms.indicator import Facility, Indicator, NoTarget
+from .terms.indicator import Facility, Indicator, NoTarget, Target
 from .terms.outcome import Evaluation, GoalOutcome
 from .zone_facts import zone_book
 
@@ -66,6 +66,7 @@ class _Site:
 
     def card(self, claim: Claim, asked: PeriodOption | None, as_of: int) -> GoalOutcome:
         """Return the outcome of one claim."""
+        claim = claim.in_zone(self._config.grid.zone)
         span = self._calendar.span(claim, asked, as_of)
         stretch = self._calendar.stretch(span, as_of)
         card = GoalOutcome(
@@ -76,6 +77,10 @@ class _Site:
         indicator, facility = INDICATORS[claim.id], self._facility(stretch.as_of)
         if indicator.elsewhere and not facility.in_china:
             return replace(card, why=indicator.elsewhere.format(zone=facility.grid_zone))
+        if indicator.variant is not None:
+            variant = indicator.variant(facility)
+            claim = replace(claim, indicator=variant.indicator, formula=variant.formula)
+            card = replace(card, claim=claim)
         finding = indicator.find(stretch, facility)
         if isinstance(finding, MissingValue):
             return self._without_value(card, finding)
@@ -109,10 +114,11 @@ class _Site:
             if self._unlike:
                 why, add = f"{why}; {self._unlike}", UNLIKE_REMEDY
             return replace(card, state="not enough data", why=why, add=add)
+        left = needed(finding.value, wanted.value, elapsed_share, total=total)
         card = replace(
             card,
             projection=projected(finding.value, elapsed_share, total=total),
-            needed=needed(finding.value, wanted.value, elapsed_share, total=total),
+            needed=left if left is not None and reachable(left, wanted.value, claim.unit) else None,
         )
         if elapsed_share < BEGUN:
             return replace(
@@ -131,10 +137,9 @@ class _Site:
         for at in sorted({*months, *ends}):
             past = stretch.until(at)
             if isinstance(found := indicator.find(past, self._facility(at)), IndicatorValue):
-                wanted = path(card.target.value, past.elapsed_share, total=indicator.total)
-                evaluations[at] = Evaluation(at, found.value, wanted, is_good(found.value, wanted, indicator.better))
+                evaluations[at] = _compared(card.target, indicator, past.elapsed_share, at, found.value)
         goods = [evaluations[at].good for at in ends if at in evaluations]
-        now = Evaluation(stretch.as_of, card.value, card.path, is_good(card.value, card.path, indicator.better))
+        now = _compared(card.target, indicator, stretch.elapsed_share, stretch.as_of, card.value)
         evaluations.setdefault(now.as_of, now)
         # The current day counts only while fewer than two completed days are evaluated.
         on = is_on_track(goods if len(goods) > 1 else [evaluation.good for evaluation in evaluations.values()])
@@ -142,6 +147,8 @@ class _Site:
             unsure = uncertainty(indicator, stretch, self._facility(stretch.as_of), card.value)
             card = replace(card, uncertainty=unsure)
         why = _why(now, on=on)
+        if not on and card.needed is None and stretch.elapsed_share < 1.0:
+            why += "; the rest of the period cannot reach the target"
         if card.within_uncertainty:
             why += "; within its uncertainty of the target"
         return replace(card, state="on track" if on else "off track", why=why, evaluations=tuple(evaluations.values()))
@@ -164,10 +171,19 @@ class _Site:
         )
 
 
+def _compared(target: Target, indicator: Indicator, elapsed_share: float, as_of: int, value: float) -> Evaluation:
+    """Return the comparison of a value with the path after a share of the period."""
+    wanted = path(target.value, elapsed_share, total=indicator.total)
+    start = None if target.start is None else path(target.start, elapsed_share, total=indicator.total)
+    return Evaluation(as_of, value, wanted, is_good(value, wanted, indicator.better, start))
+
+
 def _why(now: Evaluation, *, on: bool) -> str:
     """Return the reason of the state, and the present result if it differs."""
     if now.good == on:
-        return "on the path, within 2 %, or better" if on else "more than 2 % worse than the path"
+        return (
+            "on the path, within its tolerance, or better" if on else "worse than the path by more than its tolerance"
+        )
     if on:
         return "worse than the path now; off track after two consecutive evaluations with this result"
     return "on the path now; on track after two consecutive evaluations with this result"

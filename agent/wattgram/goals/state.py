@@ -21,9 +21,19 @@ def path(target: float, elapsed_share: float, *, total: bool) -> float:
     return target * elapsed_share if total else target
 
 
-def is_good(value: float, wanted: float, better: Better) -> bool:
-    """Return whether a value is on the good side of the path, or within 2 % of the path."""
+def tolerance(wanted: float, start: float | None = None) -> float:
+    """Return the tolerance of the comparison with a path: 2 % of it, at most half of its distance from `start`.
+
+    start: value of a site that changes nothing, None for unknown. Without this limit a wanted change of 1 % a year
+    would be on track by itself.
+    """
     slack = PATH_TOLERANCE * abs(wanted)
+    return slack if start is None else min(slack, 0.5 * abs(wanted - start))
+
+
+def is_good(value: float, wanted: float, better: Better, start: float | None = None) -> bool:
+    """Return whether a value is on the good side of the path, or within its tolerance of the path."""
+    slack = tolerance(wanted, start)
     return value >= wanted - slack if better == "higher" else value <= wanted + slack
 
 
@@ -53,3 +63,13 @@ def needed(value: float, target: float, elapsed_share: float, *, total: bool) ->
     if elapsed_share >= 1.0:
         return None
     return target - value if total else (target - value * elapsed_share) / (1.0 - elapsed_share)
+
+
+def reachable(wanted: float, target: float, unit: str) -> bool:
+    """Return whether the rest of a period can have a needed value.
+
+    A share is from 0 to 100 %; another value is not below 0 for a target of 0 or more.
+    """
+    if unit == "%":
+        return 0.0 <= wanted <= 100.0
+    return wanted >= 0.0 or target < 0.0

@@ -20,7 +20,9 @@ def target(
     The target of a total applies to the claim's own period. A shorter stretch has a share of it, by time.
     """
     goals = facility.goals
-    wanted: Target | NoTarget | None
+    wanted: Target | NoTarget | None = indicator.unjudged(facility)
+    if wanted is not None:
+        return wanted
     if claim.id in goals.targets:
         wanted = Target(goals.targets[claim.id], "set by the site", own=True)
     elif claim.id in goals.milestones:
@@ -39,7 +41,8 @@ def target(
     share = (stretch.end - stretch.start) / (natural.end - natural.start)
     if share == 1.0:
         return wanted
-    return Target(wanted.value * share, f"{wanted.source}, x {share:.4g} of a {claim.period}", wanted.own)
+    source = f"{wanted.source}, x {share:.4g} of a {claim.period}"
+    return Target(wanted.value * share, source, wanted.own, None if wanted.start is None else wanted.start * share)
 
 
 def milestone(goals: GoalsConfig, claim: str, year: int) -> float:

@@ -117,11 +117,14 @@ class Feed:
         if len(signals) > self._most:
             raise ValueError(f"found {len(signals)} values; at most {self._most} are kept")
         now = self._clock.time()
-        good = [signal for signal in signals if possible(signal.intensity) and _is_timely(signal, now + AHEAD)]
-        if good and (wrong := sum(not possible(signal.intensity) for signal in signals)):
-            remark = "; ".join(filter(None, (remark, f"{wrong} impossible values not used; expected 0 to 2000 g/kWh")))
+        good = [signal for signal in signals if _is_possible(signal) and _is_timely(signal, now + AHEAD)]
+        wrong = [signal for signal in signals if not _is_possible(signal)]
+        allowed = "above 0" if wrong and wrong[0].basis == "lifecycle" else "0"
+        text = f"{len(wrong)} impossible values not used; expected {allowed} to 2000 g/kWh" if wrong else ""
         if not good:
-            raise ValueError("found no value that is possible and not ahead of time" if signals else "found no value")
+            why = text or f"all {len(signals)} are ahead of time"
+            raise ValueError(f"found no usable value: {why}" if signals else "found no value")
+        remark = "; ".join(filter(None, (remark, text)))
         # With the same edition the previous process had the same answers.
         since = self._begun if mark and mark == self.mark and not self._received else 0
         self._add(good, now, since)
@@ -236,6 +239,10 @@ def distinct(feeds: Sequence[Feed]) -> list[str]:
         name if (before := names[:index].count(name)) == 0 else f"{name} #{before + 1}"
         for index, name in enumerate(names)
     ]
+
+
+def _is_possible(signal: Signal) -> bool:
+    return possible(signal.intensity, signal.basis)
 
 
 def _is_timely(signal: Signal, latest: int) -> bool:

@@ -64,9 +64,28 @@ class Signal:
         return replace(self, intensity=nan, arrived=time, clean_share=nan, shares=None, raw=nan)
 
 
-def possible(intensity: float) -> bool:
-    """Return whether an intensity is possible: from 0 to 2000 g/kWh (METHOD 4.2)."""
-    return isfinite(intensity) and 0.0 <= intensity <= HIGHEST
+KILOGRAMS = 2.0
+"""Numbers below are kg/kWh, not g/kWh: the highest factors of a grid are about 1.5 kg/kWh."""
+
+IN_KILOGRAMS = "a number below 2 looks like kg/kWh; write g/kWh, or 0 for a grid without CO2"
+"""Mistake of a supplied number that `is_in_kilograms`."""
+
+
+def possible(intensity: float, basis: str = "direct") -> bool:
+    """Return whether an intensity is possible: from 0 to 2000 g/kWh (METHOD 4.2), with basis "lifecycle" above 0.
+
+    Each power plant has a footprint. A service that gives a life-cycle intensity of 0 has no value.
+    """
+    return isfinite(intensity) and 0.0 <= intensity <= HIGHEST and not (intensity == 0.0 and basis == "lifecycle")
+
+
+def is_in_kilograms(intensity: float) -> bool:
+    """Return whether a number that a person supplies as g/kWh looks like kg/kWh: below 2, and no whole number.
+
+    Official factors of China and of other countries are published in kg/kWh. No grid has such a factor in g/kWh, except
+    one that is practically 0.
+    """
+    return 0.0 < intensity < KILOGRAMS and not intensity.is_integer()
 
 
 def _equal(first: float, second: float) -> bool:

@@ -1,27 +1,25 @@
-"""Connections to a broker of MQTT 5 or 3.1.1, with certificates and errors. The only client of aiomqtt.
-
-aiomqtt connects and subscribes. For publishing, an MqttSession takes over the connected socket.
-"""
+"""Connections to a broker of MQTT 5 or 3.1.1, with certificates, proxy, and errors in words."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Any
-
-import aiomqtt
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from wattgram.base.errors import SinkError
-from wattgram.base.network_errors import cause
+from wattgram.base.network_errors import TLS_ALERT, TLS_THERE, cause, handshake_cause
+from wattgram.base.secret import revealed
+from wattgram.base.tcp_connection import Proxy, open_socket
 from wattgram.base.tls import tls_context
 
-from .mqtt_session import MqttSession, SessionTerms
+from .mqtt_session import MqttSession
 from .mqtt_settings import MqttConfig
+from .packets import CLOSED, LoginAnswer, connect
+from .session_limits import LONGEST_MESSAGE, SessionTerms
 
 log = logging.getLogger(__name__)
 
@@ -35,21 +33,19 @@ INFLIGHT_WINDOW = 100
 """Largest number of unacknowledged messages; a broker may demand fewer."""
 
 QUEUE = 80
-"""Largest number of received messages that `messages_of` has not yielded yet."""
+"""Largest number of received messages that `messages_of` has not yielded yet; the oldest are discarded."""
 
-NOT_THIS_VERSION = frozenset({1, 0x84})
-"""Codes with which a broker refuses the protocol version, in 3.1.1 and in 5."""
+NOT_THIS_VERSION = 0x84
+"""Reason code with which a broker refuses the protocol version."""
 
 LOGIN = frozenset({0x86, 0x87})
-"""Codes with which a broker refuses the login; paho maps those of 3.1.1 to those of 5."""
-
-SUBACK_REFUSAL = 0x80
-"""Lowest code of a refusal in a SUBACK, of both versions."""
+"""Reason codes with which a broker refuses the login."""
 
 MESSAGE_HEAD = 4096
 """Allowance for the topic and the properties of a message, bytes."""
 
-V5, V311 = aiomqtt.ProtocolVersion.V5, aiomqtt.ProtocolVersion.V311
+V5, V311 = 5, 4
+"""Protocol versions in CONNECT (3.1.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +56,23 @@ class Message:
     retained: bool
 
 
+class LoginFailed(SinkError):
+    """A reached broker did not accept the login. code: of its answer, 0 without an answer."""
+
+    def __init__(self, message: str, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Broker:
     """A broker to connect to. `protocol`: MQTT version of the next attempt."""
 
-    def __init__(self, config: MqttConfig, timeout: float = CONNECTION_TIMEOUT) -> None:
+    def __init__(self, config: MqttConfig, timeout: float = CONNECTION_TIMEOUT, proxy: Proxy | None = None) -> None:
         self.protocol = V5
         self.where = f"{config.host}:{config.port}"
         self._config = config
         self._timeout = timeout
+        self._proxy = proxy
 
     async def connect(
         self, *, will: tuple[str, bytes] | None = None, retained: bool = True, largest: int = 0
@@ -79,34 +84,47 @@ class Broker:
         any.
         """
         config = self._config
-        tls = await tls_context(config.ca, config.cert, config.key) if config.tls else None
-        last = aiomqtt.Will(*will, qos=1, retain=retained) if will else None
-        connection = self._connection(self.protocol, last, largest, tls)
-        try:
-            return await _entered(connection)
-        except aiomqtt.MqttError as error:
-            first = error
-        code = _code(first)
-        # A broker refuses an unknown version with a code, or with silence or a closed connection. The latter may have
-        # another cause, so only a code changes the version for good.
-        refused, silent = code in NOT_THIS_VERSION, code is None and connection.reached
-        if self.protocol is V5 and (refused or silent):
-            try:
-                connection = await _entered(self._connection(V311, last, largest, tls))
-            except aiomqtt.MqttError as second:
-                log.debug("mqtt: version 3.1.1 fails, too: %s", second)
-                first = second if refused else first
-            else:
-                if refused:
-                    self.protocol = V311
-                log.info(
-                    "mqtt: connected with version 3.1.1, which has no reasons for refused messages; version 5: %s",
-                    first,
-                )
-                return connection
-        raise SinkError(f"{self.where}: {_reason(first)}") from first
 
-    async def listen(self, topic: str, largest: int) -> AsyncIterator[Message]:
+        async def attempt(protocol: int) -> MqttConnection:
+            request = connect(
+                (config.client_id or "") if will else "",
+                KEEPALIVE,
+                version5=protocol == V5,
+                login=(config.username, revealed(config.password)),
+                will=will,
+                retained=retained,
+                largest=largest and largest + MESSAGE_HEAD,
+            )
+            sock = await self._socket()
+            longest = largest + MESSAGE_HEAD if largest else LONGEST_MESSAGE
+            return await _logged_in(sock, request, longest, self._timeout, version5=protocol == V5)
+
+        try:
+            try:
+                return await attempt(self.protocol)
+            except LoginFailed as error:
+                first = error
+            # A broker refuses an unknown version with a code, or with silence or a closed connection. The latter may
+            # have another cause, so only a code changes the version for good.
+            refused = first.code == NOT_THIS_VERSION
+            if self.protocol != V5 or not (refused or not first.code):
+                raise first
+            try:
+                connection = await attempt(V311)
+            except SinkError as second:
+                log.debug("mqtt: version 3.1.1 fails, too: %s", second)
+                raise (second if refused else first) from second
+        except SinkError as error:
+            raise SinkError(f"{self.where}: {error}") from error
+        if refused:
+            self.protocol = V311
+        log.info(
+            "mqtt: connected with version 3.1.1, which has no reasons for refused messages; version 5: %s",
+            first,
+        )
+        return connection
+
+    async def listen(self, topic: str, largest: int) -> AsyncGenerator[Message, None]:
         """Yield the messages of a topic until the connection ends with a SinkError.
 
         A broker of version 5 does not send payloads above `largest` bytes; those of another broker are cut off.
@@ -120,158 +138,161 @@ class Broker:
         finally:
             connection.abandon()
 
-    def _connection(
-        self,
-        protocol: aiomqtt.ProtocolVersion,
-        will: aiomqtt.Will | None,
-        largest: int,
-        tls: ssl.SSLContext | None,
-    ) -> MqttConnection:
+    async def _socket(self) -> socket.socket:
+        """Return a connected socket, with TLS if configured. SinkError when the broker cannot be reached in time."""
         config = self._config
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho leaves this one untyped
-        if largest:
-            properties.MaximumPacketSize = largest + MESSAGE_HEAD
-        return MqttConnection(
-            self._timeout,
-            protocol,
-            hostname=config.host,
-            port=config.port,
-            username=config.username,
-            password=config.password,
-            identifier=config.client_id if will else None,
-            will=will,
-            max_queued_incoming_messages=QUEUE,
-            properties=properties if largest and protocol is V5 else None,
-            tls_context=tls,
-        )
+        tls = await tls_context(config.ca, config.cert, config.key, config.key_password) if config.tls else None
+        try:
+            async with asyncio.timeout(self._timeout):
+                proxy = self._proxy or (config.proxy.proxy() if config.proxy else None)
+                sock = await open_socket(config.host, config.port, proxy)
+                return sock if tls is None else await _secured(sock, tls, config.host)
+        except _HandshakeFailed as error:
+            raise SinkError(str(error)) from error
+        except OSError as error:  # also TimeoutError
+            raise SinkError(cause(error)) from error
 
 
-class MqttConnection(aiomqtt.Client):
-    """A connection, for one use only: paho would send the queue of the earlier use."""
+class _HandshakeFailed(Exception):
+    """TLS was not agreed; the message is the reason in words."""
 
-    def __init__(self, timeout: float, protocol: aiomqtt.ProtocolVersion, **options: Any) -> None:
-        self._paho_log = _PahoLog()
-        super().__init__(logger=self._paho_log, timeout=timeout, protocol=protocol, keepalive=KEEPALIVE, **options)
-        self._client.connect_timeout = timeout  # of TCP and TLS; aiomqtt does not set it
-        self._version5 = protocol is V5
-        self._granted: Any = None
-        self.reached = False
+
+class MqttConnection:
+    """A connection with an accepted login."""
+
+    def __init__(self, sock: socket.socket, session: MqttSession) -> None:
+        self._sock, self._session = sock, session
+        self._quality = 0
+
+    def begin(self, answer: LoginAnswer) -> None:
+        """Begin the session with the terms of the broker's answer."""
+        self._quality = answer.qos
+        window = min(INFLIGHT_WINDOW, answer.receive_maximum)
+        terms = SessionTerms(self._session.version5, window, answer.largest, answer.keepalive or KEEPALIVE)
+        self._session.begin(terms)
 
     def session(self) -> MqttSession:
-        """Hand the socket over to a session; SinkError for a broker without QoS 1, or a lost connection."""
-        sock, terms = self._client.socket(), self._terms()
-        if not isinstance(sock, socket.socket) or self._disconnected.done():
-            raise SinkError(self._with_reason("connection closed immediately"))
-        self._loop.remove_reader(sock)
-        self._loop.remove_writer(sock)
-        if self._misc_task is not None:
-            self._misc_task.cancel()
-        return MqttSession(sock, terms)
+        """Return the session; SinkError for a broker without QoS 1, or a lost connection."""
+        if not self._quality:
+            raise SinkError("the broker does not support QoS 1, which delivery needs")
+        if self._session.end_reason:
+            raise SinkError(f"connection closed immediately: {self._session.end_reason}")
+        return self._session
 
     async def messages_of(self, topic: str, largest: int) -> AsyncIterator[Message]:
         """Yield the messages of a topic until the connection ends with a SinkError.
 
         A payload is cut off one byte behind `largest`.
         """
-        try:
-            reasons = await self.subscribe(topic, qos=1)
-            if any(getattr(reason, "value", reason) >= SUBACK_REFUSAL for reason in reasons):
-                raise SinkError(f"the broker refuses the topic {topic!r}")
-            async for message in self.messages:
-                payload = bytes(message.payload or b"")
-                yield Message(payload[: largest + 1], message.retain)
-        except aiomqtt.MqttError as error:
-            raise SinkError(self._with_reason(str(error))) from error
+        received = _ReceivedMessages(largest)
+        session = self._session
+        if await session.subscribe([topic], received, CONNECTION_TIMEOUT):
+            raise SinkError(f"the broker refuses the topic {topic!r}")
+        while True:
+            while received.messages:
+                yield received.messages.popleft()
+            if session.end_reason:
+                raise SinkError(session.end_reason)
+            await asyncio.wait([received.arrival(), session.ended], return_when=asyncio.FIRST_COMPLETED)
 
     async def disconnect(self) -> None:
         """Disconnect in order; `abandon` must follow."""
-        try:
-            await self.__aexit__(None, None, None)
-        except aiomqtt.MqttError as error:
-            log.debug("mqtt: unclean end: %s", error)
+        self._session.disconnect()
 
     def abandon(self) -> None:
-        """Close the socket in any state, without further callbacks."""
-        self._client.on_disconnect = None
-        self._client._sock_close()  # paho's public methods try to write before they close
-        if self._disconnected.done() and not self._disconnected.cancelled():
-            self._disconnected.exception()  # read, so that asyncio does not report an unread exception
-
-    def _with_reason(self, what: str) -> str:
-        """Return a description with paho's reason, if any."""
-        return f"{what} ({self._paho_log.last})" if self._paho_log.last else what
-
-    def _terms(self) -> SessionTerms:
-        """Return the terms of the broker's CONNACK, with the defaults of the standard (MQTT 5, 3.2.2.3)."""
-
-        def granted(name: str, default: int) -> int:
-            return int(getattr(self._granted, name, default))
-
-        if not granted("MaximumQoS", 1):
-            raise SinkError("the broker does not support QoS 1, which delivery needs")
-        window = min(INFLIGHT_WINDOW, granted("ReceiveMaximum", INFLIGHT_WINDOW))
-        keepalive = granted("ServerKeepAlive", KEEPALIVE) or KEEPALIVE
-        return SessionTerms(self._version5, window, granted("MaximumPacketSize", 0), keepalive)
-
-    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
-        self._granted = properties
-        super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:
-        self.reached = True
-        super()._on_socket_open(client, userdata, sock)
-
-    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
-        if self._connected.done():
-            super()._on_disconnect(client, userdata, flags, reason_code, properties)
-        else:  # aiomqtt would wait for its timeout
-            text = self._with_reason("connection closed before the broker answered")
-            self._connected.set_exception(aiomqtt.MqttError(text))
-
-    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:
-        def register() -> None:
-            if sock.fileno() >= 0:  # the socket may be closed before the loop runs this
-                self._loop.add_writer(sock.fileno(), self._writable)
-
-        self._loop.call_soon_threadsafe(register)
-
-    def _writable(self) -> None:
-        try:
-            self._client.loop_write()
-        except OSError as error:
-            if not self._disconnected.done():
-                self._disconnected.set_exception(error)
+        """Close the socket in any state."""
+        self._session.end("abandoned")
+        self._sock.close()
 
 
-class _PahoLog(logging.Logger):
-    """Keeps the last line of paho's log, which is often the only reason of a failure."""
+class _ReceivedMessages:
+    """Received messages of a topic, the last QUEUE of them."""
 
-    def __init__(self) -> None:
-        super().__init__("paho", logging.WARNING)
-        self.last = ""
+    def __init__(self, largest: int) -> None:
+        self.messages: deque[Message] = deque(maxlen=QUEUE)
+        self._largest = largest
+        self._arrival: asyncio.Future[None] | None = None
 
-    def handle(self, record: logging.LogRecord) -> None:
-        """Keep a line, and log it at debug level."""
-        self.last = record.getMessage()
-        log.debug("mqtt: paho: %s", self.last)
+    def arrival(self) -> asyncio.Future[None]:
+        """Return a future that is done at the next message."""
+        self._arrival = asyncio.get_running_loop().create_future()
+        return self._arrival
+
+    def received(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take a message."""
+        self.messages.append(Message(payload[: self._largest + 1], retained))
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
 
 
-async def _entered(connection: MqttConnection) -> MqttConnection:
+async def _logged_in(
+    sock: socket.socket, request: bytes, longest: int, limit: float, *, version5: bool
+) -> MqttConnection:
+    """Log in over a connected socket within `limit` s. LoginFailed when the broker refuses, or gives no answer."""
+    session = MqttSession(sock, version5=version5, longest=longest)
+    connection = MqttConnection(sock, session)
     try:
-        return await connection.__aenter__()
+        answer = await session.login(request, limit)
+    except SinkError as error:
+        connection.abandon()
+        encrypted = isinstance(sock, ssl.SSLSocket)
+        raise LoginFailed(str(error) if encrypted else _described(str(error))) from error
     except BaseException:
         connection.abandon()
         raise
+    if answer.code:
+        connection.abandon()
+        advice = "; are username, password and certificate right?" if answer.code in LOGIN else ""
+        raise LoginFailed(f"{answer}{advice}", answer.code)
+    connection.begin(answer)
+    return connection
 
 
-def _code(error: aiomqtt.MqttError) -> int | None:
-    """Return the broker's reason code, None for an error without a broker's answer."""
-    code = getattr(error, "rc", None)
-    return getattr(code, "value", code)
+def _described(reason: str) -> str:
+    """Return why a broker did not answer a login without TLS."""
+    if f"type 0x{TLS_ALERT[0]:02x}" in reason:
+        return f"{TLS_THERE} (mqtts://)"
+    return f"{reason}; does the port need TLS (mqtts://)?" if reason == CLOSED else reason
 
 
-def _reason(error: aiomqtt.MqttError) -> str:
-    original = error.__context__  # aiomqtt keeps only its text
-    if isinstance(original, OSError):
-        return cause(original)
-    return f"{error}; are username, password and certificate right?" if _code(error) in LOGIN else str(error)
+async def _secured(sock: socket.socket, tls: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+    """Return a socket after the TLS handshake. _HandshakeFailed for a failure."""
+    loop = asyncio.get_running_loop()
+    try:
+        secured = tls.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        while True:
+            try:
+                secured.do_handshake()
+            except ssl.SSLWantReadError:
+                await _ready(secured, loop.add_reader, loop.remove_reader)
+            except ssl.SSLWantWriteError:
+                await _ready(secured, loop.add_writer, loop.remove_writer)
+            else:
+                return secured
+    except TimeoutError:
+        secured.close()
+        raise
+    except OSError as error:
+        secured.close()
+        raise _HandshakeFailed(handshake_cause(error)) from error
+    except BaseException:
+        secured.close()
+        raise
+
+
+async def _ready(
+    sock: socket.socket,
+    add: Callable[[socket.socket, Callable[[], None]], None],
+    remove: Callable[[socket.socket], bool],
+) -> None:
+    """Wait until a socket is ready for what `add` watches."""
+    ready = asyncio.Event()
+    add(sock, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        remove(sock)

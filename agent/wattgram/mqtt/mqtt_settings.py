@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wattgram.base import toml_table
+from wattgram.base.proxies import ProxyKeys, read_proxy
+from wattgram.base.tls import check_key
 from wattgram.base.toml_table import Table
 
 TOPIC = r"[^/#+\x00][^#+\x00]*"
@@ -32,6 +34,18 @@ class MqttConfig:
     cert: Path | None = None
     key: Path | None = None
     homeassistant: str | None = None
+    key_password: str | None = field(default=None, repr=False)
+    proxy: ProxyKeys | None = None
+
+
+def client_id_of(settings: MqttConfig, site: str) -> str:
+    """Return the client id of a site's connection: a fixed one, so that a broker ends the earlier connection."""
+    return settings.client_id or f"wattgram-{site}"
+
+
+def direct_address(settings: MqttConfig) -> tuple[str, int] | None:
+    """Return host and port of the broker, None for a broker behind a proxy."""
+    return None if settings.proxy else (settings.host, settings.port)
 
 
 def read(
@@ -56,6 +70,8 @@ def read(
         cert=table.take("cert", toml_table.file(directory), None),
         key=table.take("key", toml_table.file(directory), None),
         homeassistant=table.take("homeassistant", _homeassistant, None),
+        key_password=table.take("key_password", toml_table.secret(directory), None),
+        proxy=read_proxy(table, directory),
     )
     tables = {name: table.table(name) for name in inside}
     settings = {name: inside[name](found, directory) for name, found in tables.items() if name in table.data}
@@ -63,6 +79,13 @@ def read(
         table.mistake("username", "missing; a password needs one")
     if (mqtt.cert is None) != (mqtt.key is None):
         table.mistake("key" if mqtt.key is None else "cert", "missing; a client certificate needs cert and key")
+    if mqtt.key_password is not None and mqtt.key is None and "key" not in table.data:
+        table.mistake("key_password", "found without key; allowed: with the key that it opens")
+    if mqtt.cert is not None and mqtt.key is not None and ("key_password" not in table.data or mqtt.key_password):
+        try:
+            check_key(mqtt.cert, mqtt.key, mqtt.key_password)
+        except ValueError as error:
+            table.mistake("key", str(error))
     if not mqtt.tls and (mqtt.ca or mqtt.cert):
         table.mistake("url", "found mqtt:// with certificates; allowed: mqtts:// when ca, cert or key is given")
     table.done()

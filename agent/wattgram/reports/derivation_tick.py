@@ -170,8 +170,7 @@ def flows_step(flows: IntervalFlows, energies: list[ChannelEnergy], fields: Mapp
             if not parts:
                 continue
             words = " + ".join(f"{name} {num(net) if isfinite(net) else 'unknown'}" for name, net in parts)
-            sign = "positive" if flow in SOURCE_FLOWS else "negative"
-            text = f"{sign} part of {words}"
+            text = f"positive part of {words}" if flow in SOURCE_FLOWS else f"negative part of {words}"
         else:
             roles = ("pv",) if flow == "pv" else ("wind", "hydro", "genset", "chp")
             found = [(each.channel.name, each.positive) for each in energies if each.channel.role in roles]
@@ -269,9 +268,10 @@ def _discharge_line(
     text = f"{num(energy)} Wh x {num(fields.get('battery_intensity', nan))} g/kWh / 1000"
     note = (
         "battery: not recomputed, taken from the record (several pools, learned efficiency, state of charge, or late "
+        "energy at the begin)"
     )
     value = energy * fields.get("battery_intensity", nan) / 1000.0
-    return ArithmeticLine("battery_discharge_emission", text, value, "g", stored), [note + "energy at the begin)"]
+    return ArithmeticLine("battery_discharge_emission", text, value, "g", stored), [note]
 
 
 def _shares(
@@ -283,8 +283,9 @@ def _shares(
     load = balance.value
     notes: list[str] = []
     if not flows.whole or load < -NOISE * inflow:
-        why = "a flow is unknown" if not flows.whole else "the load is below -2 % of the inflow: balance fault"
-        return DerivationStep("balance and sharing", (f"{why}: no load, the surplus is unaccounted",), lines=(balance,))
+        unknown = "a flow is unknown: no load, the surplus is unaccounted"
+        fault = "the load is below -2 % of the inflow: balance fault: no load, the surplus is unaccounted"
+        return DerivationStep("balance and sharing", (fault if flows.whole else unknown,), lines=(balance,))
     if load <= ROUNDING * inflow:
         load, notes = 0.0, ["a load between 0 and -2 % of the inflow is noise of meters: 0 (METHOD 4.5)"]
     found = shared(flows, carbon, load, terms.method)

@@ -232,7 +232,7 @@ def _late_steps(found: WindowParts, terms: RecordTerms) -> tuple[list[Derivation
         )
         text = record.texts[0] if record.texts else ""
         spans = ", ".join(f"{rfc3339(span.begin)} to {rfc3339(span.end)}" for span in spans_of(text)) if text else ""
-        note = f"of {spans or 'an unknown time'}; {num(row.seconds)} s of the window had no load"
+        note = f"its time: {spans or 'an unknown time'}; {num(row.seconds)} s of the window had no load"
         price = f"price {num(row.intensity)} g/kWh, the grid's mean over this time"
         head = ("channel", "in the role's direction, Wh", "against, Wh", "known now")
         flows = flows_of(energies, terms)

@@ -14,6 +14,7 @@ from wattgram.formats.html_page import NARROW, document, number, percent
 from wattgram.formats.language import HTML_LANGUAGE, LANGUAGES, Translate, translate
 
 from .bill_comparison import bill_html
+from .certificate_report import certificate_html
 from .correction_effect import effect_html
 from .site_report import SiteReport, digits, figure_columns
 
@@ -53,6 +54,7 @@ def page(shown: SiteReport, language: str = LANGUAGES[0]) -> str:
             _table("Uncertainty, k = 2", shown, UNCERTAINTIES, say),
             _table("Shares and coverage", shown, SHARES, say),
             _apart(shown, say),
+            certificate_html(shown.certificates, say),
             effect_html(shown.corrections, say),
             bill_html(shown.bills, say),
             _provenance(shown, say),
@@ -205,7 +207,7 @@ def _provenance(shown: SiteReport, say: Translate) -> str:
         (
             "residual mix, scope 2 market",
             say(
-                f"{shown.residual:.1f} g/kWh for all import: no certificates are recorded"
+                f"{shown.residual:.1f} g/kWh for import without certificates"
                 if isfinite(shown.residual)
                 else "unknown: scope 2 market is absent; set residual_g_per_kwh in [grid]"
             ),
@@ -234,7 +236,7 @@ def _events(shown: SiteReport, say: Translate) -> str:
     lines = "".join(
         f"<tr><th>{escape(event.device) or say('site')}</th><td>{escape(say(event.event))}</td><td>{event.count}</td>"
         f"<td>{escape(shown.local(event.first))}</td><td>{escape(shown.local(event.last))}</td>"
-        f"<td>{escape(event.detail)}</td></tr>"
+        f"<td>{escape(say(event.detail))}</td></tr>"
         for event in shown.events
     )
     return (

@@ -26,6 +26,7 @@ from wattgram.formats.versions import factors
 from wattgram.store.history import History
 
 from .bill_comparison import BillComparison, bill_json, bill_table, comparisons
+from .certificate_report import CertificateReport, certificate_json, certificate_report, certificate_table
 from .correction_effect import CorrectionEffect, effect_json, effect_table, effects
 
 LATE_SECONDS = 3600
@@ -50,8 +51,8 @@ class SiteReport:
 
     made: time of the report, UTC ns. as_of: end of the last quarter-hour that the report can contain, UTC ns.
     method_stored: whether the windows contain their method; if not, `method` is the configured one. residual: residual
-    mix of the market-based method, g/kWh. versions: of the program and its factor files. corrections, bills: of the
-    period.
+    mix of the market-based method, g/kWh. versions: of the program and its factor files. corrections, bills,
+    certificates: of the period.
     """
 
     site: str
@@ -69,6 +70,7 @@ class SiteReport:
     versions: dict[str, str]
     corrections: tuple[CorrectionEffect, ...] = ()
     bills: tuple[BillComparison, ...] = ()
+    certificates: CertificateReport | None = None
 
     def local(self, time: int) -> str:
         """Return an instant in local time, to the minute, with the abbreviation of the time zone."""
@@ -108,6 +110,7 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
     whole = ledger.total.span
     notes = _notes(config, ledger, history.damaged, own_unclear=hydro and fuel)
     notes += rated_findings(config)
+    mix = ladder(grid, zone)
     bills = comparisons(history, config, whole.start, whole.end, as_of)
     notes += [bill.finding for bill in bills if bill.finding]
     if as_of - stored[1] > LATE_SECONDS * NS:
@@ -129,10 +132,11 @@ def report(config: Config, wanted: PeriodOption, now: int) -> SiteReport:
         total=ledger.total,
         events=_event_summaries(history.events(whole.start, whole.end)),
         notes=tuple(notes),
-        residual=ladder(grid, zone).residual(whole.end - 1),
+        residual=mix.residual(whole.end - 1),
         versions=factors(),
         corrections=effects(history, config, whole.start, min(whole.end, as_of)),
         bills=bills,
+        certificates=certificate_report(grid.streams, ledger.rows, zone, mix.residual, as_of),
     )
 
 
@@ -158,6 +162,8 @@ def as_table(shown: SiteReport, say: Translate = str) -> str:
     parts.append(
         table(tuple(map(say, ("grid source", "tier", "share of time", "share of import"))), sources, right=(1, 2, 3))
     )
+    if shown.certificates:
+        parts.append(certificate_table(shown.certificates, say))
     if shown.corrections:
         parts.append(effect_table(shown.corrections, say))
     if shown.bills:
@@ -206,6 +212,7 @@ def as_json(shown: SiteReport) -> str:
         ],
         "corrections": [effect_json(effect) for effect in shown.corrections],
         "invoices": [bill_json(bill) for bill in shown.bills],
+        **({"certificates": certificate_json(shown.certificates)} if shown.certificates else {}),
         "notes": list(shown.notes),
         "versions": {**shown.versions, "revision": shown.total.revision},
     }

@@ -33,8 +33,12 @@ RATED = {
     "chp": 100e3,
     "battery": 100e3,
     "ev": 44e3,
+    "production": 200.0,
+    "capture": 20.0,
+    "fuel": 4.0,
+    "heat": 40e3,
 }
-"""Default rated power by role, W; all other roles have 60 kW."""
+"""Default rated power by role, W; of production, capture, fuel and heat units per hour. Other roles have 60 kW."""
 
 POWERS = ("W", "VA", "var")
 """Units of powers."""

@@ -18,8 +18,10 @@ from wattgram.base.power_roles import ROLES
 from wattgram.base.toml_table import nearest
 from wattgram.config.load import Config
 
+from .counter_nameplates import nameplate
 from .factory import Factory
 from .fault_options import check_schemes, parse_fault
+from .machines import SitePart
 from .plants import SimulatedPlant
 from .serve_devices import ServedDevice, part, serving
 
@@ -43,7 +45,8 @@ def of_config(config: Config, faults: Sequence[str]) -> list[ServedDevice]:
         ServedDevice(
             device.endpoint.key,
             replace(
-                part(device.name, device.role, device.rated_power, device.group), behind=stands.get(device.name, "")
+                part(device.name, device.role, nameplate(device, config), device.group),
+                behind=stands.get(device.name, ""),
             ),
             device.driver,
             device.device,
@@ -103,10 +106,16 @@ async def serve(
     speed: float,
     seed: int,
     started: Callable[[Mapping[str, Endpoint]], None],
+    make_factory: Callable[[Sequence[SitePart], int], Factory] | None = None,
 ) -> None:
-    """Serve until `stop`. started: receives the address of each device. OSError: an address is in use."""
+    """Serve until `stop`. OSError: an address is in use.
+
+    started: receives the address of each device. make_factory: makes the model from its parts and its start, UTC ns;
+    None for the place of `demo`.
+    """
     clock = Clock(time.time_ns(), speed)
-    factory = Factory([served.part for served in served_devices], seed=seed, start=clock.time())
+    parts = [served.part for served in served_devices]
+    factory = make_factory(parts, clock.time()) if make_factory else Factory(parts, seed=seed, start=clock.time())
     async with serving(served_devices, factory, clock, seed=seed) as endpoints:
         started(endpoints)
         await stop.wait()

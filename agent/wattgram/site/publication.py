@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wattgram.base.occurrence import DeviceOccurrence, Occurrence
 from wattgram.base.record import REPLAY_KINDS, Record
@@ -59,6 +59,12 @@ class Publication:
         """Append the events of occurrences that happen now."""
         for device, occurrence in occurrences:
             self.append(*self._events.report(device, *occurrence))
+
+    def note_published(self, state: Mapping[str, bytes]) -> None:
+        """Note the last times of the series in the state of another directory."""
+        for name, stored in state.items():
+            if name.startswith(f"{PUBLISHED} "):
+                self._times.note_stamp(name.removeprefix(f"{PUBLISHED} "), stored)
 
     async def restore(self, devices: Sequence[str]) -> list[Occurrence]:
         """Restore the last time of each series; return an event for each series whose times begin anew."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wattgram.config.load import Config
+from wattgram.store.regular_files import open_regular
 
 REQUEST, ANSWER = "replay.request", "replay.answer"
 
@@ -95,7 +96,7 @@ def _write(path: Path, fields: Mapping[str, object]) -> None:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             fields = json.loads(file.read(REQUEST_FILE_BYTES))
     except (OSError, ValueError):
         return None

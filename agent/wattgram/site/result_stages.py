@@ -96,6 +96,10 @@ class ResultStages:
         """Return the published windows for a restart, JSON-compatible."""
         return self._published.dump()
 
+    def note_published(self, dumped: Any) -> None:
+        """Add the published windows of another dump; ValueError, KeyError or TypeError if it is invalid."""
+        self._published.note_published(dumped)
+
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; ValueError, KeyError or TypeError if the state is invalid."""
         self._published.restore(dumped)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from wattgram_drivers.device import Reading
 
@@ -32,7 +32,7 @@ from .publication import Publication
 from .reading_stages import ReadingStages
 from .result_stages import ResultStages
 from .stored_replay import continue_uncertainty
-from .stored_state import COUNTERS, DAYS, ENERGY, JUDGED, PUBLISHED, STATE, StageGroup, StoredState
+from .stored_state import COUNTERS, DAYS, ENERGY, JUDGED, PUBLISHED, STATE, StageGroup, StoredState, note_published
 from .ticker import Ticker
 
 
@@ -56,13 +56,13 @@ class Site:
         self.timekeeper = Timekeeper(clock, clock_status or AlwaysSynchronised())
         self.events = SiteEvents(config.site.name, clock, self.timekeeper)
         books = Books(config, self.grid)
-        layout, nominal_voltage = books.layout, config.goals.nominal_voltage
+        layout, goals = books.layout, config.goals
         self._readings = ReadingStages(self.sources, spool, clock, self.timekeeper)
         self.instants = Instants(config, layout, self.sources, self.grid)
         self._presence = DevicePresence(self.sources, self.instants.is_asleep)
         self._flows = FlowStages(config.site.tick, layout, self.instants, clock, RowCorrections(config, layout))
         self._accounts = AccountStages(books)
-        self._days = DayBook(config.site.name, config.site.timezone, layout, nominal_voltage)
+        self._days = DayBook(config.site.name, config.site.timezone, layout, goals.nominal_voltage, goals.arrays)
         self._results = ResultStages(self._accounts, self._days)
         self.publication = Publication(spool, self.events, self.timekeeper)
         self._state = StoredState(
@@ -86,12 +86,20 @@ class Site:
         return self._accounts.books
 
     @property
+    def undated(self) -> int:
+        """Number of the readings that wait for the clock, or for the stored state."""
+        return len(self._readings.waiting)
+
+    @property
     def last(self) -> int | None:
         """The last published instant, UTC ns."""
         return self._flows.order.last
 
-    async def restore(self) -> None:
-        """Restore the stages from the state of the last process."""
+    async def restore(self, elsewhere: Mapping[str, bytes] | None = None) -> None:
+        """Restore the stages from the state of the last process; readings that waited for it get their times then.
+
+        elsewhere: state with published times of another directory. SpoolError while the disk cannot be read.
+        """
         self.check_clock()  # first, so that events wait while the clock is unset
         pieces = await self._state.restore()
         if self.last is not None:
@@ -102,6 +110,10 @@ class Site:
             self.timekeeper.note_last_published(self.last)
         self.publication.report(of_device("", [*pieces, *times, *await self._readings.restore()]))
         self.publication.report(await self._configuration.restore())
+        if elsewhere is not None:
+            self.publication.note_published(elsewhere)
+            note_published(elsewhere, self._flows.order, self._results)
+        self.timekeeper.held = False
 
     async def run(self) -> None:
         """Compute the balance of every tick of the wall clock until cancelled, then of the ticks that are due."""

@@ -82,6 +82,25 @@ class StoredState:
         return occurrences
 
 
+class PublishingStage(Protocol):
+    """Stage with times that were published."""
+
+    def note_published(self, dumped: Any) -> None:
+        """Add the published times of a dump; KeyError, TypeError or ValueError if the dump is invalid."""
+        ...
+
+
+def note_published(state: Mapping[str, bytes], order: PublishingStage, windows: PublishingStage) -> None:
+    """Add the instants and windows that were published from another directory, by its pieces of state."""
+    try:
+        dumped = json.loads(state.get(PUBLISHED, b"null"))
+        if dumped is not None:
+            order.note_published(dumped["order"])
+            windows.note_published(dumped["windows"])
+    except (KeyError, TypeError, ValueError) as error:
+        log.warning("the times published from the other directory are not readable: %s", error)
+
+
 def restarted(name: str, error: str) -> Occurrence:
     """Return the event about a piece that cannot be read."""
     log.warning("%s: %s", RESTARTED[name], error)

@@ -51,6 +51,14 @@ class UndatedReading(NamedTuple):
     reading: Reading | None = None
 
 
+class _StoredReadings(NamedTuple):
+    """Readings on disk: boot of their process, numbers of their pieces, and readings in order."""
+
+    boot: str
+    numbers: range
+    waiting: list[UndatedReading]
+
+
 @dataclass(slots=True)
 class _Piece:
     """Lines on disk: name, tags and fields of each series once; name, uptime, values and quality of each reading."""
@@ -80,6 +88,7 @@ class UndatedReadings:
         self._bytes = 0
         self._numbers = 0
         self._taken = 0  # readings taken from the first piece
+        self._is_restored = True  # otherwise the disk cannot be read, and the pieces of an earlier process stay there
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -92,6 +101,10 @@ class UndatedReadings:
     def add(self, source: Source, reading: Reading) -> None:
         """Add a reading; the page shows the reading meanwhile."""
         self._add(UndatedReading(reading.monotonic, source.decode_undated(reading), source, reading))
+        self._trim()
+
+    def _trim(self) -> None:
+        """Discard the oldest readings above the limits."""
         while len(self._queue) > self._limit or self._bytes > self._size:
             self._queue.popleft()
             self._advance()
@@ -114,17 +127,37 @@ class UndatedReadings:
     def occurrences(self) -> tuple[Occurrence, ...]:
         """Return the event about the readings discarded since the last call."""
         dropped, self.dropped = self.dropped, 0
-        detail = f"{dropped} readings were discarded: too many readings waited for the clock"
+        detail = f"{dropped} readings were discarded: too many readings waited for the clock or the disk"
         return (Occurrence("readings undated", detail),) if dropped else ()
 
     async def restore(self) -> int:
-        """Restore the readings of an earlier process of this boot.
+        """Restore the readings of an earlier process of this boot, before the readings of this process.
 
-        Return the number of readings of another boot, whose times are unknown.
+        Return the number of readings of another boot, whose times are unknown. SpoolError if the disk cannot be read.
         """
         index = await self._spool.state(INDEX)
-        if not index:
-            return 0
+        stored = await self._stored(index) if index else None
+        # No wait from here on: meanwhile, more readings arrive.
+        queue, self._queue, self._is_restored = self._queue, deque(), True
+        self._pieces.clear()
+        self._bytes = self._numbers = self._taken = undated = 0
+        if stored is not None:
+            for number in stored.numbers:
+                self._put_state(f"{INDEX} {number}", b"")
+            self._put_state(INDEX, b"")
+            if stored.boot and stored.boot == self._boot:
+                self._numbers = stored.numbers.stop
+                for entry in stored.waiting:
+                    self._add(entry)
+            else:
+                undated = len(stored.waiting)
+        for entry in queue:
+            self._add(entry)
+        self._trim()
+        return undated
+
+    async def _stored(self, index: bytes) -> _StoredReadings | None:
+        """Return the readings on disk; None if they are not readable."""
         try:
             fields = json.loads(index)
             boot, numbers = str(fields["boot"]), range(int(fields["first"]), int(fields["over"]))
@@ -132,16 +165,8 @@ class UndatedReadings:
             waiting = [entry for piece in pieces for entry in _read(piece or b"", self._ahead)][int(fields["taken"]) :]
         except (AttributeError, KeyError, IndexError, TypeError, ValueError, SpoolError) as error:
             log.warning("spool: the stored readings that waited for the clock are not readable: %s", error)
-            return 0
-        for number in numbers:
-            self._spool.put_state(f"{INDEX} {number}", b"")
-        self._spool.put_state(INDEX, b"")
-        if not boot or boot != self._boot:
-            return len(waiting)
-        self._numbers = numbers.stop
-        for entry in waiting:
-            self._add(entry)
-        return 0
+            return None
+        return _StoredReadings(boot, numbers, waiting)
 
     def _add(self, entry: UndatedReading) -> None:
         self._queue.append(entry)
@@ -158,7 +183,7 @@ class UndatedReadings:
         self._append_line(piece, [name, entry.monotonic + self._ahead, values, entry.record["quality"]])
         piece.readings += 1
         self._bytes += piece.bytes - before
-        self._spool.put_state(f"{INDEX} {piece.number}", b"\n".join(piece.lines))
+        self._put_state(f"{INDEX} {piece.number}", b"\n".join(piece.lines))
 
     @staticmethod
     def _append_line(piece: _Piece, content: object) -> None:
@@ -173,13 +198,19 @@ class UndatedReadings:
             self._pieces.popleft()
             self._taken = 0
             self._bytes -= first.bytes
-            self._spool.put_state(f"{INDEX} {first.number}", b"")
+            self._put_state(f"{INDEX} {first.number}", b"")
         self._index()
 
     def _index(self) -> None:
         first = self._pieces[0].number if self._pieces else self._numbers
         index = {"boot": self._boot, "first": first, "over": self._numbers, "taken": self._taken}
-        self._spool.put_state(INDEX, json.dumps(index).encode() if self._pieces else b"")
+        self._put_state(INDEX, json.dumps(index).encode() if self._pieces else b"")
+
+    def _put_state(self, name: str, data: bytes) -> None:
+        if self._spool.unread:
+            self._is_restored = False
+        if self._is_restored:
+            self._spool.put_state(name, data)
 
 
 def _read(piece: bytes, ahead: float) -> Iterator[UndatedReading]:

@@ -6,9 +6,11 @@
 All functions here block and belong into the spool's threads.
 """
 
+from .batch import Batch
 from .block import Numbered
 from .database import ASIDE, DATABASE_FILE, REFUSED_KEPT, unreadable
-from .files import Batch, Store
+from .files import Store
+from .folder_opening import FolderReplaced, is_wrong_path
 from .journal import Refusal
 from .view import StoreView, connected, journal_records
 
@@ -17,11 +19,13 @@ __all__ = [
     "DATABASE_FILE",
     "REFUSED_KEPT",
     "Batch",
+    "FolderReplaced",
     "Numbered",
     "Refusal",
     "Store",
     "StoreView",
     "connected",
+    "is_wrong_path",
     "journal_records",
     "unreadable",
 ]

@@ -22,11 +22,18 @@ def make_pages(content: bytes, size: int = 0) -> bytes:
 
 
 def split_pages(pages: bytes) -> tuple[bytes, set[int]]:
-    """Return the content of pages, damaged or not, and the numbers of the damaged pages."""
+    """Return the content of pages, damaged or not, and the numbers of the damaged pages.
+
+    Without the content of the empty pages at the end: a journal of 4 MB holds a few pages most of the time, and each
+    reader of a history reads a journal.
+    """
+    end = len(pages)
+    while end % PAGE == 0 and pages.endswith(_EMPTY_PAGE, 0, end):
+        end -= PAGE
     # One buffer: the memory of thousands of small ones would stay with the process, on a machine with little memory.
     content = bytearray()
     broken: set[int] = set()
-    for number, start in enumerate(range(0, len(pages), PAGE)):
+    for number, start in enumerate(range(0, end, PAGE)):
         page = pages[start : start + PAGE].ljust(PAGE, b"\0")
         content += page[:PAGE_ROOM]
         if _SUM.unpack_from(page, PAGE_ROOM) != (zlib.crc32(page[:PAGE_ROOM]),):

@@ -6,8 +6,11 @@ A damaged file is replaced at opening. synchronous=FULL is the only mode that ke
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,8 @@ from wattgram.base.record import Series
 
 from .block import Numbered
 from .journal import JournalEntry
+from .read_only_database import damaged_in_memory, empty_in_memory, read_only
+from .regular_files import OWN_MODE, narrow_mode
 from .rows import ROW_COLUMNS, all_series, decoded, row, text
 from .salvage import lengthen, readable, readable_rows
 from .small_tables import (
@@ -41,6 +46,9 @@ TRANSACTION_RECORDS = 1000
 
 REFUSED_KEPT = 1000
 """Stored refused records, the latest."""
+
+RECOVERY_ROOM = 1 << 18
+"""Room beside the copy of a damaged file, bytes: the log and its index."""
 
 OWN_ROW = "database"
 """Row of `ring` with the number of records in the database itself."""
@@ -101,6 +109,26 @@ class Database:
             if schema_of(self._db) != schema_of(reference_database()):
                 self.recover()
 
+    def open_read_only(self) -> None:
+        """Open the file on a disk that cannot be written; nothing is created or changed.
+
+        Readable rows of a damaged file are copied to memory. OSError, sqlite3.Error if the disk does not respond.
+        """
+        file = self.folder / DATABASE_FILE
+        try:
+            self._db = read_only(file)
+            self._db.text_factory = text
+            self._load()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            if not unreadable(error):
+                raise
+            self._db, self._ids, self._series = empty_in_memory(), {}, {}
+            copied, missing = self._copy(lambda: damaged_in_memory(file))
+            self._load()
+            self.damaged += missing
+            log.error("spool: %s is damaged: %d records read, %d lost", file, copied, missing)
+
     def close(self) -> None:
         """Close the file."""
         db, self._db = self._db, None
@@ -108,7 +136,11 @@ class Database:
             db.close()
 
     def recover(self) -> None:
-        """Set a damaged file aside and continue with a new one."""
+        """Set a damaged file aside and continue with a new one.
+
+        OSError if the disk has no room for a copy: the damaged file then stays in its place.
+        """
+        self._demand_room()
         self.close()
         aside = self.folder / ASIDE
         for suffix in ("", "-wal"):
@@ -216,7 +248,20 @@ class Database:
             self._delete_keys_before(last + 1)
         return len(expired) == TRANSACTION_RECORDS
 
+    def _demand_room(self) -> None:
+        """Check that a copy of the file fits on the disk: a copy that ends early is a loss."""
+        file, disk = self.folder / DATABASE_FILE, os.statvfs(self.folder)
+        size = file.stat().st_size if file.exists() else 0
+        if disk.f_bavail * disk.f_frsize < min(size, self._max_size) + RECOVERY_ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
+
     def _connect(self) -> sqlite3.Connection:
+        file = self.folder / DATABASE_FILE
+        # SQLite would create the file by the umask alone; the files beside it get the mode of this file.
+        if not file.exists():
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWN_MODE))
+        for suffix in ("", "-wal", "-shm"):
+            narrow_mode(self.folder / (DATABASE_FILE + suffix))
         db = sqlite3.connect(self.folder / DATABASE_FILE, check_same_thread=False, isolation_level=None)
         db.text_factory = text
         try:
@@ -246,11 +291,19 @@ class Database:
 
     def _salvage(self, aside: Path) -> tuple[int, int]:
         """Copy the readable rows; return their number, and the number of missing records."""
+
+        def connected() -> sqlite3.Connection:
+            lengthen(aside, PAGE)
+            return sqlite3.connect(aside, isolation_level=None)
+
+        return self._copy(connected)
+
+    def _copy(self, damaged: Callable[[], sqlite3.Connection]) -> tuple[int, int]:
+        """Copy the readable rows of a damaged database; return as `_salvage`."""
         copied: list[int] = []
         missing = 0
         try:
-            lengthen(aside, PAGE)
-            with contextlib.closing(sqlite3.connect(aside, isolation_level=None)) as old:
+            with contextlib.closing(damaged()) as old:
                 old.text_factory = text
                 series = dict(readable(lambda: all_series(old)))
                 positions, state, reached = (
@@ -270,7 +323,7 @@ class Database:
                 self._transact(JournalEntry(chunk, state, positions, (), reached), delivered)
                 missing = max(0, reached.get(OWN_ROW, (0, 0))[1] - len(copied))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
-            log.error("spool: %s could not be copied completely: %s", aside, error)
+            log.error("spool: %s could not be copied completely: %s", DATABASE_FILE, error)
         return len(copied), missing
 
     def _transact(self, entry: JournalEntry, delivered: int) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import sqlite3
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
+from .batch import Batch, between, number_of
 from .block import Numbered, fits_series
-from .database import DATABASE_FILE, OWN_ROW, Database, unreadable
+from .database import DATABASE_FILE, OWN_ROW, unreadable
 from .folder_lock import FolderLock
-from .journal import Journal, JournalEntry, Refusal
-from .ring import PlacedBlock, Ring
-from .space import Shares, Space
+from .folder_opening import FolderReplaced, check_mounted, check_writable, make_folder
+from .journal import JOURNAL_FILE, JournalEntry, Refusal
+from .read_only_database import read_only
+from .regular_files import set_other_kinds_aside
+from .ring import SUFFIX, PlacedBlock
+from .store_parts import StoreParts
 from .view import RINGS, SENT_RINGS, StoreView, connected
 
 log = logging.getLogger(__name__)
@@ -26,19 +30,13 @@ log = logging.getLogger(__name__)
 PACK_BYTES = 1 << 20
 """Bytes of records in the journal after which they are packed. State does not count, because only the last is kept."""
 
+OWN_FILES = (JOURNAL_FILE, f"{JOURNAL_FILE}.new", *(DATABASE_FILE + suffix for suffix in ("", "-wal", "-shm")))
+"""Names in the directory that the store writes, beside the segments."""
+
 EMPTY_ENTRY = JournalEntry()
 
 JOURNAL_RECORDS = 5000
 """Records in the journal after which they are packed; they are in memory too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Records in the order in which they were appended; `seqs` are their numbers for `settle`, within an `era`."""
-
-    records: tuple[Record, ...]
-    seqs: tuple[int, ...]
-    era: int = 0
 
 
 class Store:
@@ -65,13 +63,20 @@ class Store:
         self._size = 0
         self._damaged = 0
         self._counted_blocks: set[tuple[int, int]] = set()
-        self._parts: _Parts | None = None
+        self._parts: StoreParts | None = None
+        self._is_writable = False
         self._started = False
+        self._found_damaged = 0
         self._lock = FolderLock(folder)
 
     @property
     def is_open(self) -> bool:
-        """Whether the store is open."""
+        """Whether the store is open for writing."""
+        return self._parts is not None and self._is_writable
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the stored records and state can be read."""
         return self._parts is not None
 
     @property
@@ -118,21 +123,20 @@ class Store:
     def open(self) -> None:
         """Open or create the files; damaged parts are omitted or set aside, and counted.
 
-        SpoolError if another process uses the directory; OSError, sqlite3.Error if the disk does not respond.
+        The call may follow `open_read_only`; after a failure the store is as before. SpoolError if another process uses
+        the directory; OSError, sqlite3.Error if the disk does not respond or cannot be written.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.is_readable:
+            self.check_place()
+        else:
+            self._lock.release()  # perhaps of the directory below a mount that is here now
+        make_folder(self.folder)
         self._lock.acquire()
-        shares = Shares.of(self.folder, self._max_size)
-        rings = {name: Ring(self.folder, name, kinds) for name, kinds in RINGS.items()}
-        parts = _Parts(
-            Database(self.folder, shares.database),
-            Journal(self.folder, shares.journal),
-            rings,
-            Space(self.folder, tuple(rings.values()), SENT_RINGS, shares.rings, shares.segment),
-        )
-        parts.space.beside = self._beside
-        parts.database.open()
+        check_writable(self.folder, OWN_FILES)
+        aside = set_other_kinds_aside([*self.folder.glob(f"*{SUFFIX}"), *(self.folder / name for name in OWN_FILES)])
+        parts = StoreParts.of(self.folder, self._max_size, self._beside)
         try:
+            parts.database.open()
             try:
                 self._load(parts)
             except sqlite3.DatabaseError as error:
@@ -141,10 +145,51 @@ class Store:
                 parts.database.recover()
                 self._load(parts)
         except BaseException:
-            parts.database.close()
-            parts.journal.close()
+            parts.close()
             raise
-        self._parts = parts
+        for note in aside:
+            log.error("spool: %s", note)
+        self.notes += aside
+        before, self._parts, self._is_writable = self._parts, parts, True
+        if before is not None:
+            before.close()
+
+    def open_read_only(self) -> None:
+        """Open the files of a disk that can be read and not be written; nothing is created or changed.
+
+        A directory that is empty holds nothing. SpoolError if another process uses the directory; OSError,
+        sqlite3.Error if the disk does not respond, so that nobody knows what is stored.
+        """
+        check_mounted(self.folder)
+        self._lock.acquire()
+        parts = StoreParts.of(self.folder, self._max_size, self._beside)
+        try:
+            parts.database.open_read_only()
+            self._load(parts, writable=False)
+        except BaseException:
+            parts.close()
+            raise
+        self._parts, self._is_writable = parts, False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither records nor state are stored."""
+        return self.head == 0 and not self._state
+
+    def check_place(self) -> None:
+        """Check that the path leads to the open directory; FolderReplaced after a mount over it, or another name."""
+        if self._lock.is_held and not self._lock.is_in_place():
+            raise FolderReplaced(errno.ESTALE, "another directory has taken its place", str(self.folder))
+
+    def stay(self) -> None:
+        """Continue in the open directory, although its path leads to another one."""
+        if self._parts is not None:
+            self.folder = self._lock.stay()
+            self._parts.move(self.folder)
+
+    def states(self) -> dict[str, bytes]:
+        """Return every piece of state."""
+        return dict(self._state)
 
     def close(self) -> None:
         """Pack the journal and release the directory."""
@@ -156,16 +201,18 @@ class Store:
             log.warning("spool: the journal will be packed at the next start: %s", error)
         finally:
             if parts is not None:
-                parts.journal.close()
-                parts.database.close()
+                parts.close()
+            self._is_writable = False
             self._lock.release()
 
     def recover(self, generation: int) -> None:
         """Replace a damaged database by a new one, unless that was done since `generation`."""
         if generation != self.generation:
             return
-        self.generation += 1
         database = self._opened().database
+        if not self._is_writable:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self.folder / DATABASE_FILE))
+        self.generation += 1
         database.recover()
         database.commit(
             JournalEntry((), self._state, self.positions, (), self._reached(self._opened())), self.delivered
@@ -183,6 +230,9 @@ class Store:
         After a failure, `head` is the number of the last record on disk.
         """
         parts = self._opened()
+        if not self._is_writable:
+            raise SpoolError(f"{self.folder}: the disk cannot be written")
+        self.check_place()
         if not self._started:
             self._start_journal(parts)
         # The records up to `head` were written by an attempt that failed later.
@@ -220,13 +270,13 @@ class Store:
                 unpacked = ring.unpacked(placed)
                 missing = placed.missing if placed.head.first > after + 1 else 0
                 self._count_missing(placed, missing + (placed.head.records if unpacked is None else 0))
-                ringed = _between(unpacked or [], after, remaining)
+                ringed = between(unpacked or [], after, remaining)
                 last = ringed[-1][0] if len(ringed) == remaining else placed.head.last
             journaled = [
-                row for row in _between(self._journaled, after, len(self._journaled)) if not row[1].series.internal
+                row for row in between(self._journaled, after, len(self._journaled)) if not row[1].series.internal
             ]
             rows, last = parts.database.read(after, last, remaining)
-            found += sorted((row for row in (*ringed, *rows, *journaled) if row[0] <= last), key=_number)[:remaining]
+            found += sorted((row for row in (*ringed, *rows, *journaled) if row[0] <= last), key=number_of)[:remaining]
             after = last
         return Batch(tuple(record for _, record in found), tuple(seq for seq, _ in found))
 
@@ -248,7 +298,9 @@ class Store:
         The method may run in parallel to all others.
         """
         journaled = list(self._journaled)
-        with contextlib.closing(connected(self.folder)) as db:
+        # As an intact file, for a disk that cannot be written; SQLite would make an index.
+        opened = connected(self.folder) if self._is_writable else read_only(self.folder / DATABASE_FILE)
+        with contextlib.closing(opened) as db:
             view = StoreView(self.folder, db, journaled)
             found = view.in_order(
                 (kind,),
@@ -266,32 +318,37 @@ class Store:
         parts.space.expire(parts.database.appended_before(before))
         return parts.database.expire(last)
 
-    def _load(self, parts: _Parts) -> None:
-        """Load database and rings, and then the journal."""
+    def _load(self, parts: StoreParts, *, writable: bool = True) -> None:
+        """Load database and rings, and then the journal; after an error nothing has changed."""
         database = parts.database
         known = max((last for last, _ in database.rings.values()), default=0)
         # Without a database, only the journal may contain its last number.
-        entries, damaged = parts.journal.open(known)
+        entries, damaged = parts.journal.open(known) if writable else parts.journal.read_only(known)
         reached = {**database.rings, **(entries[0].reached if entries else {})}
         for name, ring in parts.rings.items():
             ring.load(*max(reached.get(name, (0, 0)), database.rings.get(name, (0, 0))))
-            ring.closed = any(segment.size > parts.space.size for segment in ring.segments[-1:])
-        self._state, self.positions = database.state(), dict(database.positions)
-        self._journaled, self._refused = [], []
+            ring.closed = any(
+                segment.size > parts.space.size or not os.access(segment.path, os.W_OK)
+                for segment in ring.segments[-1:]
+            )
+        state, positions = database.state(), dict(database.positions)
+        journaled: list[Numbered] = []
+        refused: list[Refusal] = []
         for entry in entries:
-            self._state |= entry.state
-            self.positions |= {sink: seq for sink, seq in entry.positions.items() if seq > self.positions.get(sink, 0)}
-            self._refused += entry.refused
-            self._journaled += [row for row in entry.records if row[0] > self._packed_until(parts, row[1])]
+            state |= entry.state
+            positions |= {sink: seq for sink, seq in entry.positions.items() if seq > positions.get(sink, 0)}
+            refused += entry.refused
+            journaled += [row for row in entry.records if row[0] > self._packed_until(parts, row[1])]
         heads = [ring.head for ring in parts.rings.values()]
-        journaled = self._journaled[-1][0] if self._journaled else 0
-        self.head = max(self.head, database.head, journaled, *heads, *self.positions.values(), 0)
+        last = journaled[-1][0] if journaled else 0
+        self._state, self.positions, self._journaled, self._refused = state, positions, journaled, refused
+        self.head = max(self.head, database.head, last, *heads, *positions.values(), 0)
         self._started = False
         self._note_damage(parts, damaged, reached)
 
-    def _note_damage(self, parts: _Parts, damaged: int, reached: Mapping[str, tuple[int, int]]) -> None:
+    def _note_damage(self, parts: StoreParts, damaged: int, reached: Mapping[str, tuple[int, int]]) -> None:
         """Note the damage found."""
-        self.notes = list(parts.journal.notes)
+        known, self.notes = self.notes, list(parts.journal.notes)
         if damaged:
             self.notes.append(f"{damaged} records of the journal are not readable")
         for ring in parts.rings.values():
@@ -303,23 +360,25 @@ class Store:
             missing = max(1, count - parts.database.rings.get(OWN_ROW, (0, 0))[1])
             self.notes.append(f"{DATABASE_FILE} has lost {missing} records, or a part of its log")
             damaged += missing
-        self._damaged += damaged
+        self._damaged += damaged - self._found_damaged
+        self._found_damaged = damaged
         for note in self.notes:
-            log.error("spool: %s", note)
+            if note not in known:
+                log.error("spool: %s", note)
 
-    def _packed_until(self, parts: _Parts, record: Record) -> int:
+    def _packed_until(self, parts: StoreParts, record: Record) -> int:
         """Return the number up to which records of this kind are in their ring or the database."""
         name = _ring_of(record)
         return parts.rings[name].head if name else parts.database.stored
 
-    def _start_journal(self, parts: _Parts) -> None:
+    def _start_journal(self, parts: StoreParts) -> None:
         """Prepare for writing: pack the journal so that it can start again."""
         parts.space.delivered = self.delivered
         parts.space.trim()
         self._pack(parts)
         self._started = True
 
-    def _pack(self, parts: _Parts, entry: JournalEntry = EMPTY_ENTRY) -> None:
+    def _pack(self, parts: StoreParts, entry: JournalEntry = EMPTY_ENTRY) -> None:
         """Move the journal's records, and an entry, to the rings and the database; then the journal starts again."""
         parts.space.delivered = self.delivered
         keyed: list[Numbered] = []
@@ -332,7 +391,7 @@ class Store:
                 ringed[name].append(numbered)
         for name, records in ringed.items():
             keyed += self._append_to_ring(parts, name, records)
-        keyed.sort(key=_number)
+        keyed.sort(key=number_of)
         state, positions = {**self._state, **entry.state}, {**self.positions, **entry.positions}
         refused = [*self._refused, *entry.refused]
         parts.database.commit(JournalEntry(keyed, state, positions, refused, self._reached(parts)), self.delivered)
@@ -341,7 +400,7 @@ class Store:
         self._journaled, self._refused, self._size = [], [], 0
         parts.journal.begin(JournalEntry((), self._state, self.positions, (), parts.database.rings))
 
-    def _append_to_ring(self, parts: _Parts, name: str, records: list[Numbered]) -> list[Numbered]:
+    def _append_to_ring(self, parts: StoreParts, name: str, records: list[Numbered]) -> list[Numbered]:
         """Write records to their ring in parts; return the records that are too large."""
         large: list[Numbered] = []
         for start in range(0, len(records), JOURNAL_RECORDS):
@@ -364,7 +423,7 @@ class Store:
         if entry.records:
             self.head = max(self.head, entry.records[-1][0])
 
-    def _reached(self, parts: _Parts) -> dict[str, tuple[int, int]]:
+    def _reached(self, parts: StoreParts) -> dict[str, tuple[int, int]]:
         return {name: (ring.head, ring.total) for name, ring in parts.rings.items()}
 
     def _count_missing(self, placed: PlacedBlock, count: int) -> None:
@@ -375,18 +434,10 @@ class Store:
             self._damaged += count
             log.error("spool: %s: %d damaged records are omitted", placed.segment.path, count)
 
-    def _opened(self) -> _Parts:
+    def _opened(self) -> StoreParts:
         if self._parts is None:
             raise SpoolError(f"{self.folder}: not open")
         return self._parts
-
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    database: Database
-    journal: Journal
-    rings: Mapping[str, Ring]
-    space: Space
 
 
 def _ring_of(record: Record) -> str | None:
@@ -394,13 +445,3 @@ def _ring_of(record: Record) -> str | None:
     if record.looked_up_by_key or not fits_series(record):
         return None
     return next((name for name, kinds in RINGS.items() if record.series.kind in kinds), None)
-
-
-def _between(records: list[Numbered], after: int, limit: int) -> list[Numbered]:
-    """Return the first records after a number."""
-    start = bisect_right(records, after, key=_number)
-    return records[start : start + limit]
-
-
-def _number(numbered: Numbered) -> int:
-    return numbered[0]

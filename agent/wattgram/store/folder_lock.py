@@ -28,6 +28,25 @@ class FolderLock:
             raise SpoolError(f"{self._folder} is in use by another wattgram process") from error
         self._file = file
 
+    @property
+    def is_held(self) -> bool:
+        """Whether this process has the lock."""
+        return self._file is not None
+
+    def is_in_place(self) -> bool:
+        """Return whether the path leads to the locked directory. OSError if the disk does not respond."""
+        if self._file is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._file), self._folder.stat())
+        except FileNotFoundError:
+            return False
+
+    def stay(self) -> Path:
+        """Keep the locked directory, whatever its path leads to; return a path of the directory itself."""
+        self._folder = Path(f"/proc/self/fd/{self._file}")
+        return self._folder
+
     def release(self) -> None:
         """Release the directory."""
         file, self._file = self._file, None

@@ -12,6 +12,7 @@ equal.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import struct
@@ -26,6 +27,7 @@ from wattgram.base.record import Record, Series
 from .block import Numbered
 from .checked_pages import PAGE_ROOM, make_pages, split_pages
 from .disk import PAGE, sync_folder, write_synced
+from .regular_files import OWN_MODE, read_regular
 from .rows import series_of, spec
 
 JOURNAL_FILE = "journal"
@@ -71,7 +73,7 @@ class Journal:
 
     def __init__(self, folder: Path, size: int) -> None:
         self.path = folder / JOURNAL_FILE
-        self._new = folder / f"{JOURNAL_FILE}.new"
+        self._new = self.path.with_name(f"{JOURNAL_FILE}.new")
         self.size = size
         self.notes: list[str] = []
         self.written = 0
@@ -90,16 +92,22 @@ class Journal:
         Nothing is written before `begin`. OSError if the disk does not respond.
         """
         self.close()
-        self.notes = []
         self._new.unlink(missing_ok=True)
-        try:
+        entries, damaged = self.read_only(known)
+        with contextlib.suppress(FileNotFoundError):
             self._file = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            _drop_from_cache(self._file)
+        return entries, damaged
+
+    def read_only(self, known: int) -> tuple[list[JournalEntry], int]:
+        """Return the result of `open`, for a disk that cannot be written; the journal stays closed."""
+        self.notes = []
+        try:
+            data = read_regular(self.path)
         except FileNotFoundError:
             if known:
                 self.notes.append(f"{JOURNAL_FILE} is missing; the records of the last minutes are lost")
             return [], 0
-        data = self.path.read_bytes()
-        _drop_from_cache(self._file)
         scan = read(data, known)
         self._generation, entries, damaged = scan.generation, scan.entries, scan.damaged
         if not scan.frames:
@@ -113,6 +121,10 @@ class Journal:
         elif scan.torn:
             self.notes.append(f"a page at the end of {JOURNAL_FILE} is not readable; the last records may be lost")
         return entries, damaged
+
+    def move(self, path: Path) -> None:
+        """Use another path of the same file."""
+        self.path, self._new = path, path.with_name(f"{JOURNAL_FILE}.new")
 
     def begin(self, entry: JournalEntry) -> None:
         """Start again; earlier entries are not needed any more. After an OSError the earlier entries stay."""
@@ -161,7 +173,7 @@ class Journal:
     def _create(self, entry: JournalEntry) -> None:
         """Create a file of the right size; it replaces the old one at once or not at all."""
         self.close()
-        file = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        file = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, OWN_MODE)
         try:
             packer, series = _new_packer(), dict[Series, int]()
             frame = self._frame(entry, packer, series)

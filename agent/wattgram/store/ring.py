@@ -29,6 +29,7 @@ from .block import (
     part_of,
 )
 from .disk import write_synced
+from .regular_files import open_regular, other_kind
 
 SUFFIX = ".seg"
 
@@ -104,6 +105,8 @@ class Ring:
         self._scanned.clear()
         self._unpacked.clear()
         for path in sorted(self.folder.glob(f"{self.name}-*{SUFFIX}")):
+            if other_kind(path):  # set aside by the next start that can write
+                continue
             number = path.name.removeprefix(f"{self.name}-").removesuffix(SUFFIX)
             try:
                 header = next(_headers(path, int(number)), None) if number.isdecimal() else None
@@ -306,16 +309,19 @@ def _series_by_digest(part: bytes) -> dict[bytes, Series]:
 
 def _headers(path: Path, number: int) -> Iterator[tuple[int, BlockHeader]]:
     """Yield every header with its offset, past damage."""
-    with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
+    file = open_regular(path)
+    try:
+        size = os.fstat(file).st_size
         offset = 0
         while offset < size:
-            head = head_of(os.pread(file.fileno(), HEADER_BYTES, offset), number)
+            head = head_of(os.pread(file, HEADER_BYTES, offset), number)
             if head is not None and offset + head.size <= size:
                 yield offset, head
                 offset += head.size
             else:
-                offset = _next_block(file.fileno(), number, offset + ALIGNED, size)
+                offset = _next_block(file, number, offset + ALIGNED, size)
+    finally:
+        os.close(file)
 
 
 def _next_block(file: int, number: int, offset: int, size: int) -> int:
@@ -330,8 +336,11 @@ def _next_block(file: int, number: int, offset: int, size: int) -> int:
 
 
 def _read(path: Path, offset: int, length: int) -> bytes:
-    with path.open("rb", buffering=0) as file:
-        return os.pread(file.fileno(), length, offset)
+    file = open_regular(path)
+    try:
+        return os.pread(file, length, offset)
+    finally:
+        os.close(file)
 
 
 def _write(path: Path, offset: int, data: bytes) -> int:

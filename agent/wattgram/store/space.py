@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .disk import sync_folder
+from .regular_files import OWN_MODE
 from .ring import SUFFIX, Ring
 
 
@@ -130,7 +131,7 @@ class Space:
         return self._bound - min(self.beside, self._bound // 2)
 
     def _used(self) -> int:
-        return sum(path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}"))
+        return sum(path.stat().st_size for path in self.folder.glob(f"*{SUFFIX}") if path.is_file())
 
 
 def _number(path: Path) -> int:
@@ -140,7 +141,7 @@ def _number(path: Path) -> int:
 
 def _allocate(path: Path, size: int) -> None:
     """Create an empty file with its room on the disk already allocated."""
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWN_MODE)
     try:
         os.posix_fallocate(file, 0, size)
         os.fsync(file)

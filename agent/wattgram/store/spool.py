@@ -7,40 +7,30 @@ loop never waits for a card. While the disk refuses, records stay in memory and 
 from __future__ import annotations
 
 import asyncio
-import errno
+import contextlib
 import logging
-import os
 import sqlite3
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Kind, Record
 
-from . import REFUSED_KEPT, Batch, Numbered, Refusal, Store, unreadable
+from . import REFUSED_KEPT, Batch, FolderReplaced, Numbered, Refusal, Store, is_wrong_path, unreadable
+from .batch import Pruned
+from .carried_records import CarriedRecords, carried
 
 __all__ = ["Batch", "Spool"]
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-
-class Pruned(NamedTuple):
-    """Losses since the last call: discarded undelivered records, and unreadable records.
-
-    more: whether there are more records past their age.
-    """
-
-    discarded: int
-    damaged: int
-    more: bool
 
 
 MOST_PENDING = 50_000
@@ -51,9 +41,11 @@ class Spool:
     """Append, sync, batch, settle, history; on disk, with a size limit. One per directory.
 
     appended: records of this process. head: number of the last record on disk. last: number of the last record.
+    stored: number of the last record of earlier processes.
     dropped: records that never came to disk. lost: undelivered records that were discarded for lack of room. damaged:
     records that could not be read. refused: records that a sink refused. set_aside: the damaged file that was set
-    aside, if any. notes: other damage found at opening.
+    aside, if any. notes: other damage found at opening. unread: why nobody knows what is stored, "" as soon as that
+    could be read; then `readable` is set. replaced: set when another directory has taken the place of this one.
     """
 
     def __init__(self, path: Path, *, max_size: int, keep: float, sinks: Sequence[str]) -> None:
@@ -66,9 +58,12 @@ class Spool:
         self.refused = 0
         self.head = 0
         self.last = 0
+        self.stored = 0
         self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._served = 0
         self._era = 0
+        self._began_empty = False
+        self._adopted: Mapping[str, bytes] = {}
         self._reported = (0, 0)
         self._undelivered: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._unserved = 0  # records that the next sync releases to sinks
@@ -76,6 +71,10 @@ class Spool:
         self._state: dict[str, bytes] = {}
         self._new_positions: dict[str, int] = {}
         self._refused: deque[Refusal] = deque(maxlen=REFUSED_KEPT)
+        self.unread = ""
+        self.readable = asyncio.Event()
+        self.replaced = asyncio.Event()
+        self.carried: CarriedRecords | None = None
         self._synced = asyncio.Event()
         self._syncing = asyncio.Lock()
         self._store = Store(path, max_size)
@@ -142,23 +141,33 @@ class Spool:
         return self._undelivered.get(sink, 0)
 
     async def open(self) -> None:
-        """Open or create the spool; a damaged one is set aside. On a full or read-only disk, it works from memory.
+        """Open or create the spool; a damaged one is set aside.
 
-        SpoolError if another process uses the directory or the path is wrong.
+        On a disk that cannot be written, the stored records and state are read, and new records stay in memory. On a
+        disk that cannot be read, `unread` says why, and each sync tries again. SpoolError if another process uses the
+        directory or the path is wrong.
         """
         try:
             await self._open_store()
         except SpoolError as error:
-            if self._is_permanent(error):
+            if _is_permanent(error):
                 self._store.close()
                 self._stop_threads()
                 raise
-            log.error("spool: %s; records stay in memory until the disk accepts them", error)
+            await self._read_store()
+            state = "nothing stored can be read yet" if self.unread else "the stored records and state can be read"
+            log.error("spool: %s; %s; records stay in memory until the disk accepts them", error, state)
 
     async def close(self) -> None:
-        """Write everything to disk and close; SpoolError if the disk refuses the last records."""
+        """Write everything to disk and close; SpoolError if the disk refuses the last records.
+
+        If another directory has taken the place of this one, `carried` has the undelivered records and the state.
+        """
         try:
-            await self.sync()
+            if self.replaced.is_set():
+                self.carried = await self._carried()
+            else:
+                await self.sync()
         except SpoolError as error:
             raise SpoolError(f"{error}; {self.pending} records are lost") from error
         finally:
@@ -166,6 +175,21 @@ class Spool:
                 await self._run(self._store.close)
             finally:
                 self._stop_threads()
+
+    async def _carried(self) -> CarriedRecords:
+        """Return what moves to the other directory; all that is in memory if this directory cannot be read."""
+        with contextlib.suppress(SpoolError):
+            await self._run(self._store.stay)
+            await self.sync()
+        # Without sinks, the history is what counts: it began in this directory.
+        after = 0 if self._began_empty and not self.sinks else self._delivered()
+        pending = list(self._pending)
+        try:
+            found = await self._run(partial(carried, self._store, after, self.head, pending))
+        except SpoolError as error:
+            log.error("spool: %s; undelivered records stay there", error)
+            found = carried(self._store, self.head, self.head, pending)
+        return found._replace(state={**found.state, **self._state})
 
     def append(self, record: Record) -> None:
         """Store a record in memory for the next sync."""
@@ -181,8 +205,24 @@ class Spool:
         self._state[name] = data
 
     async def state(self, name: str) -> bytes | None:
-        """Return a piece of state as of the last sync; None if there is none or the disk could not be opened."""
-        return await self._run(partial(self._store.state, name)) if self._store.is_open else None
+        """Return a piece of state as of the last sync, or as adopted; None if there is none.
+
+        SpoolError while the disk cannot be read: then nobody knows.
+        """
+        stored = await self._run(partial(self._store.state, name))
+        return self._adopted.get(name) if stored is None else stored
+
+    async def adopt(self, taken: CarriedRecords) -> bool:
+        """Append the records of another directory; return whether its state was adopted too.
+
+        A directory that is empty adopts the state. Otherwise the stored state counts.
+        """
+        for record in taken.records:
+            self.append(record)
+        if adopts := self._store.is_empty:
+            self._state |= taken.state
+            self._adopted = taken.state
+        return adopts
 
     async def sync(self) -> None:
         """Commit the appended records; after a SpoolError they stay in memory, and sinks receive them from there."""
@@ -191,10 +231,12 @@ class Spool:
             due, discarded = self.last, self._store.lost
             try:
                 if not self._store.is_open:
-                    await self._open_store()
+                    await self._open_again()
                     due = self.last
                 await self._commit()
-            except SpoolError:
+            except SpoolError as error:
+                if isinstance(error.__cause__, FolderReplaced):
+                    self.replaced.set()
                 self._serve(due)
                 raise
             self._serve(self.head)
@@ -205,7 +247,7 @@ class Spool:
         """Return the next records of a sink, oldest first; wait until there are some."""
         while True:
             synced, head, after = self._synced, self.head, self.positions.get(sink, 0)
-            if after < head and self._store.is_open:
+            if after < head and self._store.is_readable:
                 found = await self._run(partial(self._store.read, after, limit))
                 if found.seqs:
                     return Batch(found.records, found.seqs, self._era)
@@ -236,7 +278,7 @@ class Spool:
 
     async def history(self, kind: Kind, since: int, tags: dict[str, str] | None = None) -> list[Record]:
         """Return the records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""
-        if not self._store.is_open:
+        if not self._store.is_readable:
             return []
         return await self._run(partial(self._store.history, kind, since, tags or {}), self._history_thread)
 
@@ -261,17 +303,44 @@ class Spool:
         return Pruned(self.lost - before[0], self.damaged - before[1], more)
 
     async def _open_store(self) -> None:
-        """Open the store; records that were appended before get the numbers after its last."""
+        """Open the store for writing; records that were appended before get the numbers after its last."""
+        known = self._store.is_readable
         await self._run(self._store.open)
+        if not known:
+            await self._take_numbers()
+
+    async def _read_store(self) -> None:
+        """Open the store of a disk that cannot be written; `unread` says why that is not possible."""
+        try:
+            await self._run(self._store.open_read_only)
+        except SpoolError as error:
+            self.unread = str(error)
+        else:
+            await self._take_numbers()
+
+    async def _open_again(self) -> None:
+        """Open the store after a failure: for writing, or else for reading; SpoolError if it cannot be written."""
+        try:
+            await self._open_store()
+        except SpoolError:
+            if not self._store.is_readable:
+                await self._read_store()
+            raise
+
+    async def _take_numbers(self) -> None:
+        """Continue after the numbers of the store, which was just read."""
         store = self._store
-        self.head = self._served = store.head
+        self.head = self.stored = self._served = store.head
         # A new sink starts at the oldest record.
         self.positions = {sink: max(store.positions.get(sink, 0), store.oldest - 1) for sink in self.sinks}
         self._new_positions.clear()
         self._era += 1
+        self._began_empty = store.is_empty
         self.last = self.head + len(self._pending)
         self._unserved = sum(not record.series.internal for record in self._pending)
         await self._recount()
+        self.unread = ""
+        self.readable.set()
 
     def _drop(self) -> None:
         """Discard the oldest record that is not on disk."""
@@ -361,21 +430,15 @@ class Spool:
             await loop.run_in_executor(self._thread, self._store.recover, generation)
             return await loop.run_in_executor(thread or self._thread, work)
         except (sqlite3.Error, OSError) as error:
-            raise SpoolError(f"{self.path}: {error}") from error
-
-    def _is_permanent(self, error: SpoolError) -> bool:
-        """Return whether an error will not pass by itself: another process, a wrong path, no permission."""
-        cause = error.__cause__
-        if isinstance(cause, BlockingIOError) or cause is None:
-            return True
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT):
-            return False
-        try:
-            disk = os.statvfs(self.path)
-        except OSError:
-            return True
-        return not (disk.f_flag & os.ST_RDONLY or disk.f_bavail == 0)
+            own = isinstance(error, OSError) and error.filename == str(self.path)
+            raise SpoolError(str(error) if own else f"{self.path}: {error}") from error
 
     def _stop_threads(self) -> None:
         self._thread.shutdown()
         self._history_thread.shutdown()
+
+
+def _is_permanent(error: SpoolError) -> bool:
+    """Return whether an error will not pass by itself: another process, or a wrong path."""
+    cause = error.__cause__
+    return isinstance(cause, BlockingIOError) or (isinstance(cause, OSError) and is_wrong_path(cause))

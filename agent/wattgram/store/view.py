@@ -13,6 +13,7 @@ from wattgram.base.record import Kind, Record, Series
 from . import journal
 from .block import Numbered
 from .database import DATABASE_FILE
+from .regular_files import read_regular
 from .ring import PlacedBlock, Ring
 from .rows import ROW_COLUMNS, all_series, decoded, text
 from .small_tables import appended_before, rings_of, states_of
@@ -33,7 +34,7 @@ def journal_records(folder: Path) -> list[Numbered]:
     OSError if the journal cannot be read.
     """
     try:
-        data = (folder / journal.JOURNAL_FILE).read_bytes()
+        data = read_regular(folder / journal.JOURNAL_FILE)
     except FileNotFoundError:
         return []
     return [numbered for entry in journal.read(data).entries for numbered in entry.records]

@@ -68,6 +68,20 @@ class Spans:
             raise ValueError(f"found {dumped!r}; expected spans in ascending order")
         self._spans = spans
 
+    def join(self, dumped: Any) -> None:
+        """Add the spans of another dump; ValueError if it is invalid."""
+        other = Spans(self._reach)
+        other.restore(dumped)
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted([*self._spans, *other._spans]):
+            if joined and first - joined[-1][1] <= 0:
+                joined[-1] = joined[-1][0], max(joined[-1][1], last)
+            else:
+                joined.append((first, last))
+        while len(joined) > MOST_SPANS:
+            joined[:2] = [(joined[0][0], joined[1][1])]
+        self._spans = joined
+
     def _after(self, time: int) -> int:
         """Return the index of the first span that begins after a time."""
         return bisect_right(self._spans, time, key=lambda span: span[0])
@@ -99,6 +113,11 @@ class PublishedWindows:
         """Restore the state from `dump`; ValueError, KeyError or TypeError if the state is invalid."""
         for name, spans in self._windows.items():
             spans.restore(dumped[name])
+
+    def note_published(self, dumped: Any) -> None:
+        """Add the windows of another dump; ValueError, KeyError or TypeError if it is invalid."""
+        for name, spans in self._windows.items():
+            spans.join(dumped[name])
 
 
 class PublishedTimes:
@@ -133,6 +152,15 @@ class PublishedTimes:
         except ValueError as error:
             raise ValueError(f"found {stored!r}, expected three times of {name}") from error
         self._stamps[name] = SeriesTimes(high, last, turn)
+
+    def note_stamp(self, name: str, stored: bytes) -> None:
+        """Add the state of a series in another directory; no effect if it is invalid."""
+        known = self._stamps.get(name, SeriesTimes())
+        try:
+            self.restore_stamp(name, stored)
+        except ValueError:
+            return
+        self._stamps[name] = SeriesTimes(*map(max, known, self._stamps[name]))
 
 
 def series_name(series: Series) -> str:

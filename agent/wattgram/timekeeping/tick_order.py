@@ -93,6 +93,10 @@ class TickOrder:
         """Return the state for a restart, JSON-compatible."""
         return {"last": self.last, "spans": self._spans.dump()}
 
+    def note_published(self, dumped: Any) -> None:
+        """Add the published instants of another dump; ValueError, KeyError or TypeError if it is invalid."""
+        self._spans.join(dumped["spans"])
+
     def restore(self, dumped: Any) -> None:
         """Restore the state from `dump`; ValueError, KeyError or TypeError if the state is invalid."""
         self._spans.restore(dumped["spans"])

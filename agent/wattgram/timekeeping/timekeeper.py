@@ -16,20 +16,23 @@ DAY = 86400.0
 class Timekeeper:
     """Check of the wall clock against the monotonic clock, and against `ClockStatus` until the wall clock is set.
 
-    unset: whether the wall clock is unreliable. changes: how often it was set or has jumped.
+    unset: whether the wall clock is unreliable. changes: how often it was set or has jumped. held: whether the times
+    that earlier processes published are unknown, because the disk cannot be read; readings wait then as well.
     """
 
     def __init__(self, clock: Clock, clock_status: ClockStatus) -> None:
         self.clock_status = clock_status
         self.changes = 0
+        self.held = False
+        self._was_held = False
         self._clock = clock
         self._watch = ClockWatch(CLOCK_STEP * clock.speed)
         self._unreliable_until = 0.0
 
     @property
     def unset(self) -> bool:
-        """Whether the wall clock was unreliable at the last check."""
-        return self._watch.unset
+        """Whether no record can get a time: the wall clock was unreliable at the last check, or `held`."""
+        return self._watch.unset or self.held
 
     @property
     def ahead(self) -> float:
@@ -49,7 +52,8 @@ class Timekeeper:
             self._watch, verdict = watch.advance(wall, monotonic)
         if verdict.step > DAY:
             self._unreliable_until = monotonic + DAY
-        if not self._watch.unset and (watch.unset or verdict.step or watch.previous is None):
+        released, self._was_held = self._was_held and not self.held, self.held
+        if not self._watch.unset and (watch.unset or verdict.step or watch.previous is None or released):
             self.changes += 1
         return verdict
 
@@ -77,6 +81,6 @@ class Timekeeper:
     @property
     def state(self) -> str:
         """State for /healthz: unset, not confirmed (no time server keeps the clock), or good."""
-        if self.unset:
+        if self._watch.unset:
             return "unset"
         return "good" if self.clock_status.synchronised() else "not confirmed"

@@ -10,6 +10,8 @@ from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import urlencode, urlsplit
 
+from wattgram.base.secret import revealed
+
 from .answer import Headers, HttpResponse, refusal
 from .exchange import HttpRequest
 
@@ -26,7 +28,7 @@ class Access:
     """
 
     def __init__(self, token: str | None, origin: str | None, *, loopback: bool) -> None:
-        self._token = token.encode() if token else None
+        self._secret = token or None
         self._origin = origin
         self._loopback = loopback
 
@@ -56,36 +58,53 @@ class Access:
 
     def refused(self, request: HttpRequest, path: str, query: Query) -> HttpResponse | None:
         """Return None if the client may read; else a refusal, or a redirect if the address contains the token."""
-        return None if self._token is None or self._is_admitted(request) else self._exchange_token(path, query)
+        token = self._token
+        if token is None or self._is_admitted(request, token):
+            return None
+        return self._exchange_token(path, query, token)
+
+    def judges(self, request: HttpRequest, query: Query) -> bool:
+        """Return whether `refused` judges a token: the server has one, and the request offers one."""
+        if self._secret is None:
+            return False
+        return bool(request.header("authorization") or COOKIE in request.header("cookie") or "token" in query)
+
+    @property
+    def _token(self) -> bytes | None:
+        """The token at this moment, None if no request needs one."""
+        text = revealed(self._secret)
+        return text.encode() if text else None
 
     def _is_origin(self, request: HttpRequest) -> bool:
         return self._origin is not None and request.header("origin") == self._origin
 
-    def _is_admitted(self, request: HttpRequest) -> bool:
+    def _is_admitted(self, request: HttpRequest, token: bytes) -> bool:
         scheme, _, credentials = request.header("authorization").partition(" ")
-        if scheme.lower() == "bearer" and self._is_token(credentials.strip()):
+        if scheme.lower() == "bearer" and _is_token(credentials.strip(), token):
             return True
         cookie: SimpleCookie = SimpleCookie()
         with contextlib.suppress(CookieError):
             cookie.load(request.header("cookie"))
         given = cookie[COOKIE].value if COOKIE in cookie else ""
-        return hmac.compare_digest(given.encode("utf-8", "replace"), self._cookie_value().encode())
+        return hmac.compare_digest(given.encode("utf-8", "replace"), _cookie_value(token).encode())
 
-    def _exchange_token(self, path: str, query: Query) -> HttpResponse:
-        if not self._is_token(query.pop("token", [""])[0]):
+    def _exchange_token(self, path: str, query: Query, token: bytes) -> HttpResponse:
+        if not _is_token(query.pop("token", [""])[0], token):
             text = "A token is required: open this page with ?token=TOKEN, or send Authorization: Bearer TOKEN."
             return refusal(HTTPStatus.UNAUTHORIZED, text, ("WWW-Authenticate", "Bearer"))
         # The redirect removes the token from the address bar and the browser's history.
         location = "/" + path.lstrip("/") + (f"?{urlencode(query, doseq=True)}" if query else "")
-        cookie = f"{COOKIE}={self._cookie_value()}; Path=/; HttpOnly; SameSite=Strict"
+        cookie = f"{COOKIE}={_cookie_value(token)}; Path=/; HttpOnly; SameSite=Strict"
         return refusal(HTTPStatus.SEE_OTHER, "Welcome.", ("Location", location), ("Set-Cookie", cookie))
 
-    def _is_token(self, given: str) -> bool:
-        return self._token is not None and hmac.compare_digest(given.encode("utf-8", "replace"), self._token)
 
-    def _cookie_value(self) -> str:
-        """Return the cookie's value: derived from the token, so that the token itself is never sent back."""
-        return hmac.new(self._token or b"", b"wattgram page", hashlib.sha256).hexdigest()
+def _is_token(given: str, token: bytes) -> bool:
+    return hmac.compare_digest(given.encode("utf-8", "replace"), token)
+
+
+def _cookie_value(token: bytes) -> str:
+    """Return the cookie's value: derived from the token, so that the token itself is never sent back."""
+    return hmac.new(token, b"wattgram page", hashlib.sha256).hexdigest()
 
 
 def is_loopback(host: str) -> bool:

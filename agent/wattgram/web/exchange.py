@@ -1,4 +1,4 @@
-"""Requests and responses of one connection, on the wire. The only module that uses h11."""
+"""Requests and responses of one client of the page, on the wire, by h11."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ class Exchange:
                     return None
         except h11.RemoteProtocolError as error:
             raise Malformed(HTTPStatus(error.error_status_hint)) from error
+
+    @property
+    def pipelined(self) -> bool:
+        """Whether bytes of another request are here already."""
+        return bool(self._peer.trailing_data[0])
 
     async def send(self, response: HttpResponse) -> bool:
         """Send a response. Return whether the connection stays open for another request."""

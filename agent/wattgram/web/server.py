@@ -8,15 +8,18 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 
-from .access import Access, is_loopback
+from .access import Access, Query, is_loopback
 from .answer import HttpResponse, refusal
-from .client_limits import HEAD_SIZE, ClientLimits
+from .client_limits import HEAD_SIZE, PIPELINED_PAUSE, ClientLimits
+from .client_slots import ClientSlot, ClientSlots
 from .daemon_view import DaemonView
 from .exchange import Exchange, HttpRequest, Malformed
 from .routes import STREAM, Routes, split
 from .stream import Stream
+from .token_attempts import TokenAttempts
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +53,8 @@ class Server:
         self._access = Access(token, origin, loopback=loopback)
         self._routes = Routes(view)
         self._stream = Stream(view, self._limits)
-        self._connections: set[asyncio.Task[None]] = set()
+        self._slots = ClientSlots(self._limits)
+        self._attempts = TokenAttempts()
         self.address: tuple[str, int] | None = None
         self.url = ""
 
@@ -71,66 +75,76 @@ class Server:
             yield self
         finally:
             server.close()
-            tasks = (stream, *self._connections)
+            tasks = (stream, *self._slots.tasks)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self.address = None
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= self._limits.connections:
+        peer = writer.get_extra_info("peername") or ("",)
+        slot = self._slots.take(str(peer[0]))
+        if slot is None:
             writer.close()
             return
-        task = asyncio.create_task(self._connection(reader, writer), name="page connection")
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+        slot.task = asyncio.create_task(self._connection(reader, writer, slot), name="page connection")
+        slot.task.add_done_callback(partial(self._closed, slot, writer))
 
-    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _closed(self, slot: ClientSlot, writer: asyncio.StreamWriter, _task: asyncio.Task[None]) -> None:
+        self._slots.release(slot)
+        writer.close()  # a task that is cancelled before its first step has not closed it
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, slot: ClientSlot) -> None:
         try:
-            await self._exchange(Exchange(reader, writer))
+            await self._exchange(Exchange(reader, writer), slot)
         except OSError:  # a client that leaves, or is too slow (TimeoutError), needs no report
             writer.transport.abort()  # close() would keep the unsent data for the client
         finally:
             writer.close()
 
-    async def _exchange(self, client: Exchange) -> None:
+    async def _exchange(self, client: Exchange, slot: ClientSlot) -> None:
         while True:
+            slot.waiting = True
             try:
                 async with asyncio.timeout(self._limits.request):
                     request = await client.receive()
+                slot.waiting = False
                 if request is None:
                     break
-                response = await self._answer(request)
+                response = await self._answer(request, slot)
                 if response is None:
                     client.begin(EVENT_STREAM, self._access.shared(request))
                     await self._stream.serve(client, _last_event_id(request))
                     break
             except Malformed as error:
+                slot.waiting = False
                 response = refusal(error.status, "The request is not valid HTTP.")
             async with asyncio.timeout(self._limits.response):
                 reusable = await client.send(response)
             if not reusable:
                 await client.linger()
                 break
+            if client.pipelined:
+                await asyncio.sleep(PIPELINED_PAUSE)
 
-    async def _answer(self, request: HttpRequest) -> HttpResponse | None:
+    async def _answer(self, request: HttpRequest, slot: ClientSlot) -> HttpResponse | None:
         """Return the response to a request; None for the stream."""
         if (refused := self._access.misdirected(request)) is not None:
             return refused
-        response = self._access.preflight(request) if request.method == "OPTIONS" else await self._read(request)
+        response = self._access.preflight(request) if request.method == "OPTIONS" else await self._read(request, slot)
         if response is None and request.method == "OPTIONS":
             response = _method_not_allowed()
         if response is None:
             return None
         return replace(response, headers=(*response.headers, *self._access.shared(request)))
 
-    async def _read(self, request: HttpRequest) -> HttpResponse | None:
+    async def _read(self, request: HttpRequest, slot: ClientSlot) -> HttpResponse | None:
         if request.method not in {"GET", "HEAD"}:
             return _method_not_allowed()
         if not request.target.startswith("/"):
             return refusal(HTTPStatus.BAD_REQUEST, "The target must be a path.")
         path, query = split(request.target)
-        if (refused := self._access.refused(request, path, query)) is not None:
+        if (refused := await self._refused(request, path, query, slot)) is not None:
             return refused
         if path == STREAM:
             return self._stream_refusal(request)
@@ -139,6 +153,28 @@ class Server:
         except Exception:  # a fault in the View must not end the daemon
             log.exception("the answer to %r failed", path)
             return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "The answer failed; the reason is in the log.")
+
+    async def _refused(self, request: HttpRequest, path: str, query: Query, slot: ClientSlot) -> HttpResponse | None:
+        """Return a refusal, or None for a client that may read. After wrong tokens the address waits for its turn."""
+        if not self._access.judges(request, query):
+            return self._access.refused(request, path, query)
+        now = asyncio.get_running_loop().time
+        try:
+            async with asyncio.timeout(self._limits.response):
+                slot.waiting = True
+                while delay := self._attempts.delay(slot.address, now()):  # noqa: ASYNC110 - another attempt extends it
+                    await asyncio.sleep(delay)
+        except TimeoutError:
+            text = "Too many wrong tokens from this address."
+            return refusal(HTTPStatus.TOO_MANY_REQUESTS, text, ("Retry-After", "10"))
+        finally:
+            slot.waiting = False
+        refused = self._access.refused(request, path, query)
+        if refused is not None and refused.status is HTTPStatus.UNAUTHORIZED:
+            self._attempts.failed(slot.address, now())
+        else:
+            self._attempts.succeeded(slot.address)
+        return refused
 
     def _stream_refusal(self, request: HttpRequest) -> HttpResponse | None:
         if request.method == "HEAD":

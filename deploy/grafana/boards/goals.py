@@ -7,6 +7,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.models import common as look
 from grafana_foundation_sdk.models.dashboard import ValueMap
 from wattgram.config.goals_table.claims import Claim, claims
+from wattgram.formats.language import translate
 
 from . import panels as p
 from . import query as q
@@ -38,12 +39,21 @@ def _unit(claim: Claim) -> str:
 
 def _described(texts: Texts, claim: Claim) -> str:
     """Return a card's description: claim, formula, target and sources."""
-    paragraphs = [texts("claims", claim.id, "says") if texts.language != "en" else claim.says]
+    say = translate(texts.language)
+    paragraphs = [say(claim.says)]
     for name, value in (("formula", claim.formula), ("target", claim.target), ("source", claim.source)):
         if value:
-            paragraphs.append(f"**{texts('words', name)}** {value}")
-    paragraphs.append(f"**{texts('words', 'article')}** {claim.article}")
+            paragraphs.append(f"**{texts('words', name)}** {say(value)}")
+    paragraphs.append(f"**{texts('words', 'article')}** {say(claim.article)}")
     return "\n\n".join(paragraphs)
+
+
+def _title(texts: Texts, claim: Claim) -> str:
+    """Return a card's title: the indicator, or the subject of a claim without one."""
+    if not claim.indicator:
+        return texts("titles", claim.id)
+    indicator = translate(texts.language)(claim.indicator)
+    return indicator[0].upper() + indicator[1:]
 
 
 def _card(texts: Texts, claim: Claim) -> stat.Panel:
@@ -51,7 +61,7 @@ def _card(texts: Texts, claim: Claim) -> stat.Panel:
     shown = "state" if claim.shown == "context" else "value|state"
     return (
         stat.Panel()
-        .title(f"{claim.id} · {texts('claims', claim.id, 'title')}")
+        .title(f"{claim.id} · {_title(texts, claim)}")
         .description(_described(texts, claim))
         .datasource(SOURCE)
         .with_target(Query(q.latest(ROW, q.goal(q.is_goal(claim.id))), table=True))

@@ -23,6 +23,7 @@ from .pdu import EXCEPTION, MAX_REGISTERS, READS, ReadRequest, ReadResponse
 _CODES = frozenset(READS.values())
 _MAX_PENDING = 64  # most pending answers of a unit
 _ECHOED = 4  # last requests whose echo may still arrive
+_MOST_NOISE = 1024  # last bytes of the line that are looked through; the longest frame has 256, in ASCII 513
 _SHORTEST_ECHO = 4  # bytes of an echo whose beginning was lost: the high byte of the count, 0, begins no answer
 
 
@@ -86,6 +87,7 @@ class Rtu:
 
     def idle(self, received: bytearray) -> None:
         """Discard all bytes. A complete answer among them (late, or a duplicate) marks its unit as ambiguous."""
+        self._drop_noise(received)
         self._drop_echoes(received)
         while answer := self._first(received):
             self.unexpected(answer)
@@ -101,6 +103,7 @@ class Rtu:
 
     def take(self, received: bytearray, request: ReadRequest) -> ReadResponse | None:
         """Remove and return the first frame with a correct checksum, with all noise, echoes and fragments before it."""
+        self._drop_noise(received)
         if self._drop_echoes(received) or self.missing(received, request):
             return None
         if received[:3] != answer_head(request):
@@ -171,6 +174,16 @@ class Rtu:
     def _encoded(self, request: ReadRequest) -> bytes:
         octets = bytes((request.unit,)) + request.octets
         return octets + crc16(octets)
+
+    def _drop_noise(self, received: bytearray) -> None:
+        """Remove all but the last bytes. A peer that sends without an end must not cost seconds of checksums.
+
+        The removed bytes may contain answers, so all units then count as ambiguous.
+        """
+        if len(received) > _MOST_NOISE:
+            del received[:-_MOST_NOISE]
+            for unit in self._units.values():
+                unit.unexpected = unit.duplicates = True
 
     def _drop_echoes(self, received: bytearray) -> bool:
         """Remove echoes of the last requests. True: the bytes may be the beginning of an echo."""

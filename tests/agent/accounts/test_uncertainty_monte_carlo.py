@@ -144,7 +144,7 @@ def test_uncertainties_of_a_day_agree_with_some_draws() -> None:
     compare(600, 0.08)
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(part="days")
 @pytest.mark.slow(20)
 def test_uncertainties_of_a_day_agree_with_a_monte_carlo_of_10000_draws() -> None:
     compare(10_000, 0.03)

@@ -50,15 +50,14 @@ from tests.support.servers import free_port
 
 def test_readings_are_aligned_to_the_wall_clocks_intervals() -> None:
     async def run() -> list[float]:
-        clock = Clock()
         async with Server(honest) as server:
-            line, recorder = await meter_line(server, clock, {"one": 1}, interval=0.5)
+            line, recorder = await meter_line(server, LeapClock(), {"one": 1}, interval=0.5)
             task = asyncio.create_task(line.run())
             await until(lambda: len(recorder.readings) >= 4)
             task.cancel()
         return recorder.times_of("one")
 
-    halves = [int(time / 0.5) for time in asyncio.run(run())]
+    halves = [int(time / 0.5) for time in leaping_loop.run(run())]
     assert halves == list(range(halves[0], halves[0] + len(halves)))
 
 
@@ -361,14 +360,14 @@ def test_a_sleeping_inverter_is_logged_as_normal(caplog: pytest.LogCaptureFixtur
 def test_a_fast_clock_shortens_intervals_but_not_time_outs() -> None:
     # At 20 times real time an interval of 10 s is half a second; a unit that answers after 0.05 s has 0.1 s for it.
     async def run() -> tuple[ReadingRecorder, BusPoller]:
-        clock = Clock(1_790_000_000 * NS, 20.0)
+        clock = LeapClock(speed=20.0)
         async with Server(late(0.05)) as server:
             line, recorder = line_of([meter_config(server.url, "one", 1, 10.0)], clock)
             async with running(line):
                 await until(lambda: len(recorder.readings) >= 4)
             return recorder, line
 
-    recorder, line = asyncio.run(run())
+    recorder, line = leaping_loop.run(run())
     tens = [int(time / 10.0) for time in recorder.times_of("one")]
     assert tens == list(range(tens[0], tens[0] + len(tens)))
     assert line.failures == 0

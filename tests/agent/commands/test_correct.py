@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,10 +48,18 @@ CORRECT = ("--device", "incomer", "--from", "2026-06-02", "--to", "2026-06-03", 
 WHY = ("--reason", 'ratio 80, not 60: "Li"', "--by", "李伟")
 
 
+@pytest.fixture(scope="module")
+def three_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The history of three days with 80 kW; do not change it."""
+    spool = tmp_path_factory.mktemp("three-days") / "spool"
+    ran(plant_of(spool, {"incomer": "grid"}), 3 * 96, incomer=80e3)
+    return spool
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """A configuration beside the history of three days with 80 kW."""
-    ran(plant_of(tmp_path / "spool", {"incomer": "grid"}), 3 * 96, incomer=80e3)
+def site(tmp_path: Path, three_days: Path) -> Path:
+    """A configuration beside a copy of the history."""
+    shutil.copytree(three_days, tmp_path / "spool")
     path = tmp_path / "site.toml"
     path.write_text(SITE.replace("{spool}", str(tmp_path / "spool")), encoding="utf-8")
     path.chmod(0o640)

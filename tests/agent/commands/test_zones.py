@@ -43,6 +43,16 @@ def test_a_text_finds_codes_and_names_and_the_attribution_is_shown() -> None:
     assert "no zone of the tables contains 'atlantis'" in nothing.out
 
 
+def test_a_zone_is_found_by_its_chinese_name_and_by_codes_of_other_lists() -> None:
+    for text, zone in (("四川", "CN-SC"), ("四川省", "CN-SC"), ("uk", "GB"), ("重庆市", "CN-CQ")):
+        found = json.loads(wattgram("zones", text, "--format", "json").out)
+        assert {row["zone"] for row in found} == {zone}, text
+    assert len(json.loads(wattgram("zones", "电网", "--format", "json").out)) == 7
+    # BH is a part of Bhutan's code in other lists; Bahrain has no row
+    assert "the tables have no row of BH: its published average contradicts its mix" in wattgram("zones", "BH").out
+    assert wattgram("zones", "CN-XZ").code == 1
+
+
 def test_the_tables_of_a_site_are_listed_with_its_configuration(tmp_path: Path) -> None:
     (tmp_path / "zones.d").mkdir()
     table = tmp_path / "zones.d" / "my.csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -63,8 +64,19 @@ def test_a_wrong_stream_is_a_mistake(tmp_path: Path, more: str, mistake: str) ->
     assert any(mistake in found for found in caught.value.mistakes), caught.value.mistakes
 
 
-def test_streams_by_the_hour_have_one_factor(tmp_path: Path) -> None:
-    text = hourly(tmp_path, "a", 1) + hourly(tmp_path, "b", 1) + "factor_g_per_kwh = 11\n"
-    with pytest.raises(ConfigError) as caught:
-        grid(text, tmp_path)
-    assert "allowed: one factor for all streams by the hour" in caught.value.mistakes[0]
+def test_streams_by_the_hour_have_the_mean_factor_of_the_hour(tmp_path: Path) -> None:
+    # 08:00: 10 kWh at 0 and 30 kWh at 100 g/kWh give 75 g/kWh; another hour has no certificates
+    found = grid(hourly(tmp_path, "a", 10) + hourly(tmp_path, "b", 30) + "factor_g_per_kwh = 100\n", tmp_path)
+    assert found.certificates is not None
+    mix = found.certificates.mix(ZoneInfo("Asia/Shanghai"))
+    assert mix is not None
+    for minute in ("08:00:01", "08:30:00", "09:00:00"):
+        assert mix.factor(utc(f"2026-06-01T{minute}+08:00")) == pytest.approx(75.0)
+    assert isnan(mix.factor(utc("2026-06-01T08:00:00+08:00")))
+    assert isnan(mix.factor(utc("2026-06-01T09:00:01+08:00")))
+
+
+def test_streams_of_one_factor_need_no_mix(tmp_path: Path) -> None:
+    found = grid(hourly(tmp_path, "a", 10) + hourly(tmp_path, "b", 30), tmp_path)
+    assert found.certificates is not None
+    assert found.certificates.mix(ZoneInfo("Asia/Shanghai")) is None

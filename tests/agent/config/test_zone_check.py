@@ -9,11 +9,15 @@ import pytest
 from wattgram.base.clock import NS
 from wattgram.base.errors import ConfigError
 from wattgram.base.record import Series, record
+from wattgram.commands.grid_notes import grid_notes
 from wattgram.commands.site_check import check_plan
+from wattgram.config import own_zones
 from wattgram.config.grid_table import factor_table
 from wattgram.config.load import Config, read
+from wattgram.grid.zone_names import country_of
 from wattgram.store.spool import Spool
 
+NOON = 1_790_000_000 * NS
 T0 = 1_790_000_100 * NS
 DEVICE = '[[device]]\nname = "incomer"\nrole = "grid"\ndriver = "eastron_sdm630"\nurl = "tcp://127.0.0.1:1502"\n'
 FACTOR = "factor_g_per_kwh = 380\n"
@@ -68,7 +72,7 @@ def test_an_unknown_zone_is_a_mistake_with_the_nearest(tmp_path: Path, zone: str
 
 
 def test_a_code_without_a_row_has_no_nearest_country(tmp_path: Path) -> None:
-    assert mistake(tmp_path, 'zone = "UZ"').startswith("grid.zone: found 'UZ'; allowed: a zone of the tables")
+    assert mistake(tmp_path, 'zone = "AD"').startswith("grid.zone: found 'AD'; allowed: a zone of the tables")
 
 
 def test_a_zone_of_several_grids_names_them(tmp_path: Path) -> None:
@@ -197,3 +201,98 @@ def test_a_history_that_names_no_zone_is_one_of_the_former_default(tmp_path: Pat
 def test_a_spool_of_another_site_is_no_history(tmp_path: Path) -> None:
     store(tmp_path, {T0: "table CN-SC 2023 provincial_average"}, site="other")
     assert mistake(tmp_path, "").startswith("grid.zone: missing")
+
+
+@pytest.mark.parametrize(
+    ("zone", "text"),
+    [
+        (
+            "CN-XZ",
+            "found 'CN-XZ', of which the tables have no row: no notice of China's ministry has a factor of Xizang",
+        ),
+        (
+            "UZ",
+            "found 'UZ', of which the tables have no row: its published average contradicts its mix; allowed: any code",
+        ),
+        ("CN-HK", "found 'CN-HK', nearest: 'HK'"),
+        ("CN-TW", "found 'CN-TW', nearest: 'TW'"),
+        ("CN-SZ", "found 'CN-SZ', nearest: 'CN'"),  # no province by the similarity of two letters
+        ("CN-CHONGQING", "found 'CN-CHONGQING', nearest: 'CN-CQ'"),
+        ("UK", "found 'UK', nearest: 'GB'"),
+        ("四川省", "nearest: 'CN-SC'"),
+        ("中国", "nearest: 'CN'"),
+    ],
+)
+def test_a_mistake_names_a_near_zone_or_why_there_is_none(tmp_path: Path, zone: str, text: str) -> None:
+    found = mistake(tmp_path, f'zone = "{zone}"')
+    assert text in found
+    assert "or a row in zones.d" in found
+
+
+@pytest.mark.parametrize(
+    ("timezone", "country"),
+    [
+        ("Asia/Calcutta", "IN"), ("Asia/Chongqing", "CN"), ("US/Pacific", "US"), ("Australia/NSW", "AU"), ("GB", "GB"),
+        ("Iceland", "IS"), ("Asia/Kolkata", "IN"), ("US", ""), ("Etc/GMT-8", ""),
+    ],
+)  # fmt: skip
+def test_a_former_name_of_a_time_zone_tells_its_country(timezone: str, country: str) -> None:
+    assert country_of(timezone) == country
+
+
+@pytest.mark.parametrize(("zone", "notes"), [("DE", 1), ("CN-SC", 0)])
+def test_a_default_of_a_chinese_standard_is_noted_abroad(tmp_path: Path, zone: str, notes: int) -> None:
+    meter = (
+        '[[device]]\nname = "boiler"\nrole = "fuel"\ndriver = "suto_s430_gasflow"\nurl = "tcp://127.0.0.1:1503"\n'
+        'quantities = ["volume_total"]\nfuel = "{fuel}"\n'
+    )
+
+    def noted(fuel: str, more: str = "") -> list[str]:
+        text = f'[site]\nname = "works"\ntimezone = "UTC"\n[grid]\nzone = "{zone}"\n' + meter.format(fuel=fuel) + more
+        found = grid_notes(read(text + DEVICE, tmp_path / "site.toml", {}), NOON)
+        return [note for note in found if note.startswith("boiler")]
+
+    assert [note.partition(" is the default by GB/T")[0] for note in noted("natural_gas")] == [
+        "boiler: 2162 g of CO2 per m3 of natural_gas"
+    ] * notes
+    assert noted("natural_gas", "fuel_factor = 2020\n") == []
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        (
+            "0.740,direct,0.2,0.1",
+            "line 2: g_per_kwh: found 0.74; a number below 2 looks like kg/kWh; write g/kWh, or 0",
+        ),
+        ("740,direct,0.2,0.3", "line 2: renewable_share: found 0.3; allowed: at most clean_share, 0.2"),
+        ("0,lifecycle,,", "line 2: g_per_kwh: found 0 with basis lifecycle; allowed: above 0 to 2000"),
+    ],
+)
+def test_a_row_that_cannot_be_true_is_a_mistake(tmp_path: Path, row: str, text: str) -> None:
+    (tmp_path / "zones.d").mkdir()
+    (tmp_path / "zones.d" / "my.csv").write_text(
+        f"zone,year,g_per_kwh,basis,clean_share,renewable_share\nMY-GRID-PEN,2024,{row}\n"
+    )
+    with pytest.raises(ConfigError) as found:
+        own_zones.read(tmp_path)
+    assert text in str(found.value.mistakes)
+
+
+@pytest.mark.parametrize("key", ["factor_g_per_kwh", "residual_g_per_kwh"])
+def test_a_factor_in_kilograms_is_a_mistake(tmp_path: Path, key: str) -> None:
+    """China publishes kg/kWh: 0.5306 of 2023 (METHOD 1.3)."""
+    assert mistake(tmp_path, f'zone = "DE"\n{key} = 0.5306') == (
+        f"grid.{key}: found 0.5306; a number below 2 looks like kg/kWh; write g/kWh, or 0 for a grid without CO2"
+    )
+    assert loaded(tmp_path, f'zone = "DE"\n{key} = 530.6').grid.zone == "DE"
+    assert loaded(tmp_path, f'zone = "DE"\n{key} = 0').grid.zone == "DE"
+
+
+def test_a_table_of_a_european_spreadsheet_is_read(tmp_path: Path) -> None:
+    (tmp_path / "zones.d").mkdir()
+    (tmp_path / "zones.d" / "de.csv").write_text(
+        "zone;year;g_per_kwh;basis;clean_share;uncertainty;source\nDE;2024;363,5;direct;0,59;5,5 %;UBA, 2025\n"
+    )
+    (row,) = own_zones.read(tmp_path)
+    assert (row.intensity, row.clean_share, row.uncertainty, row.source) == (363.5, 0.59, 0.055, "UBA, 2025")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,13 @@ from tests.conftest import Bucket
 from tests.support.brokers import Broker, ReceivedMessages, mosquitto, subscriber
 from tests.support.databases import Victoria
 from tests.support.running_site import Registers, configuration, daemon, device, one_device
-from tests.support.servers import free_port, wait_for
+from tests.support.servers import BUSY, free_port, wait_for
 from tests.support.topics import INVERTER_VALUES, METER, METER_VALUES, inverter
 
 pytestmark = pytest.mark.server
+
+MILLISECOND = 0.001
+"""Step of a published time, s."""
 
 
 def messages(subscription: ReceivedMessages, topic: str) -> list[dict[str, object]]:
@@ -25,6 +29,18 @@ def messages(subscription: ReceivedMessages, topic: str) -> list[dict[str, objec
 
 def seconds(message: dict[str, object]) -> float:
     return datetime.fromisoformat(str(message["time"])).timestamp()
+
+
+def first_answers(device: Registers) -> list[tuple[float, float]]:
+    """Return for each whole reading when the server sent the first answer, and when it had the next request, s.
+
+    The time of a reading is that of its first answer: between the two, however busy the machine is.
+    """
+    return [
+        (moment - MILLISECOND, later + MILLISECOND)
+        for (moment, address), (later, _) in pairwise(device.served)
+        if address == device.served[0][1]
+    ]
 
 
 def site(meter: int, roof: int) -> str:
@@ -53,12 +69,9 @@ def test_broker_and_database_have_the_register_values_exactly_with_the_time_of_t
         assert {name: message[name] for name in INVERTER_VALUES} == INVERTER_VALUES
         assert message["quality"] == "good"
         assert "insulation_resistance" not in message
-    served = [moment for moment, address in roof.served if address <= 32069]
-    starts = sorted({round(moment) for moment in served})
-    for message in messages_received:
-        # The timestamp is the time of the first answer, so it is close to the time at which the server served it.
-        assert min(abs(seconds(message) - moment) for moment, _ in roof.served) < 0.1
-    assert len(starts) >= len(messages_received)
+    assert len(first_answers(roof)) >= len(messages_received)
+    for message, (earliest, latest) in zip(messages_received, first_answers(roof), strict=False):
+        assert earliest <= seconds(message) <= latest
     rows = {row["time"]: row for row in bucket.rows("SELECT * FROM device WHERE device = 'roof-east'")}
     for message in messages_received[:3]:
         row = rows[round(seconds(message) * 1000) * 1_000_000]
@@ -119,7 +132,8 @@ def test_after_kill_9_with_the_broker_down_everything_older_than_a_second_arrive
         (2301 + number) / 10 for number in range(len(before))
     ]
     assert all(message["replayed"] is True for message in messages_received[: len(before)])
-    assert all(abs(seconds(message) - moment) < 0.2 for message, moment in zip(messages_received, before, strict=False))
+    for message, (earliest, latest) in zip(messages_received[: len(before)], first_answers(roof), strict=False):
+        assert earliest <= seconds(message) <= latest
 
 
 @pytest.mark.slow(11)
@@ -158,6 +172,6 @@ def test_the_last_will_and_a_clean_end_publish_offline(tmp_path: Path, broker: B
             subscription.wait(3)
             started = time.monotonic()
             assert running.stop() == 0
-            assert time.monotonic() - started < 10
+            assert time.monotonic() - started < 10 * BUSY
             messages_received = subscription.wait(4)
     assert [payload for _, payload in messages_received[:4]] == ["online", "offline", "online", "offline"]

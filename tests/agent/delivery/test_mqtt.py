@@ -108,11 +108,8 @@ def test_the_status_is_retained_and_the_last_will_is_offline(broker: Broker, run
         await sink.open()
         with subscriber(broker, STATUS) as late:
             assert late.wait(1) == [(STATUS, "online")]
-            client = sink._client
-            assert client is not None
-            connection = client._client.socket()
-            assert isinstance(connection, socket.socket)
-            connection.shutdown(socket.SHUT_RDWR)  # no DISCONNECT: as a power cut
+            assert sink._session is not None
+            sink._session._sock.shutdown(socket.SHUT_RDWR)  # no DISCONNECT: as a power cut
             assert (await asyncio.to_thread(late.wait, 2))[1] == (STATUS, "offline")
         await sink.close()
 

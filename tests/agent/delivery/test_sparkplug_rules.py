@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import dataclass, replace
 from math import isnan
@@ -10,17 +11,19 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wattgram.base.clock import Clock
 from wattgram.base.record import Record, Series, record
 from wattgram.config.load import Config
 from wattgram.delivery.configuration import read
+from wattgram.delivery.sinks.sparkplug import sparkplug_sink
 from wattgram.delivery.sinks.sparkplug.edge_node import EdgeNode
 from wattgram.delivery.sinks.sparkplug.metrics import unit
 from wattgram.delivery.sinks.sparkplug.payload import asks_rebirth, varint
 from wattgram.delivery.sinks.sparkplug.session_number import SessionNumbers
-from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig
+from wattgram.delivery.sinks.sparkplug.sparkplug_sink import SparkplugConfig, SparkplugSink
 from wattgram_drivers.quantity import QUANTITIES
 
-from tests.support.records import NOW
+from tests.support.records import NOW, until
 from tests.support.tahu import Host, Payload
 
 SITE = """
@@ -391,3 +394,28 @@ def test_an_uncertainty_has_the_unit_of_its_number() -> None:
         "config_digest": "",
     }
     assert {field: unit(window, field) for field in units} == units
+
+
+def test_commands_without_an_end_cause_births_once_a_period(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparkplug_sink, "REBIRTH_PERIOD", 0.2)
+    site = config()
+    assert site.mqtt is not None
+    sink = SparkplugSink(site, site.mqtt, SparkplugConfig("plant", "gateway-7"), Clock())
+    births: list[int] = []
+    monkeypatch.setattr(sink._edge, "rebirth", births.append)
+    command = Payload(timestamp=1)
+    command.metrics.add(name="Node Control/Rebirth", datatype=11, boolean_value=True)
+    topic = "spBv1.0/plant/NCMD/gateway-7"
+
+    async def work() -> None:
+        for _ in range(500):
+            sink.received(topic, command.SerializeToString(), False)
+        assert len(births) == 1
+        await until(lambda: len(births) == 2)  # for the commands after the first
+        await asyncio.sleep(0.5)
+        assert len(births) == 2
+        sink.received(topic, command.SerializeToString() + bytes(sparkplug_sink.MOST_COMMAND), False)
+        assert len(births) == 2
+        await sink.close()
+
+    asyncio.run(asyncio.wait_for(work(), 30))

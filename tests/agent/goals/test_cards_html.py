@@ -73,7 +73,13 @@ def test_every_claim_is_a_card_with_its_state_in_words() -> None:
 def test_goals_off_track_are_listed_first() -> None:
     page = Read(html.page(every(), ABOUT))
     _, row = page.table("indicator")
-    assert row == ["B11", "power factor", "0.8700", "\u2265\u202f0.9000", "more than 2 % worse than the path"]
+    assert row == [
+        "B11",
+        "power factor",
+        "0.8700",
+        "\u2265\u202f0.9000",
+        "worse than the path by more than its tolerance",
+    ]
     assert "No claim is off track." in Read(html.page([SOLAR, CONTEXT], ABOUT)).text
 
 

@@ -10,7 +10,7 @@ import pytest
 from wattgram.base.errors import ConfigError
 from wattgram.config.goals_table.claims import claims
 from wattgram.config.goals_table.goals_reader import BASED
-from wattgram.config.goals_table.goals_settings import GoalsConfig, Milestone, ProductSettings
+from wattgram.config.goals_table.goals_settings import ArraySettings, GoalsConfig, Milestone, ProductSettings
 from wattgram.config.goals_table.products import GOALS
 from wattgram.delivery.configuration import read
 from wattgram.goals.cards.doc_tables import filled
@@ -22,6 +22,7 @@ DEVICES = {
     **dict.fromkeys(("line-1", "freezer", "furnace", "office-meter"), ("load", "eastron_sdm630")),
     "gas": ("fuel", "suto_s430_gasflow"),
     "packer": ("production", "wirenboard_wb_mcm8"),
+    "roof-east": ("pv", "deye_string"),
 }
 """Devices that the samples of the page refer to."""
 
@@ -61,6 +62,7 @@ def test_the_samples_are_read(sample_goals: GoalsConfig) -> None:
         ProductSettings("dumplings", "A07", energy=("line-1", "freezer"), output="packer", unit_mass=0.5),
         ProductSettings("billets", "A16", "eaf_70", energy=("furnace",), fuel=("gas",)),
     )
+    assert sample_goals.arrays == (ArraySettings("roof-east", 120e3, "sky"),)
     assert sample_goals.model is not None
     assert (sample_goals.model.heating_base, sample_goals.model.cooling_base) == (18.0, 26.0)
     assert [entry.what for entry in sample_goals.entries] == [

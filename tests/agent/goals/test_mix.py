@@ -93,6 +93,17 @@ def test_the_clean_share_has_a_rule_for_a_declared_zero_carbon_park_alone() -> N
     assert INDICATORS["A13"].target(year(2026), plant()) is None
 
 
+def test_a_park_has_no_light_for_its_grid_alone() -> None:
+    """95 of 100 kWh are carbon-free: by the grid of its zone, or by a roof as well."""
+    park, target = GoalsConfig(zero_carbon_park=True), INDICATORS["B09"].target
+    clean = day("2026-01-01", clean_share__part=95e3, self_sufficiency__part=0, load_energy=100e3)
+    green = period(*JANUARY, clean)
+    assert "differ from its grid" in untargeted(target(green, plant(goals=park)))
+    assert wanted(target(green, plant(device("roof", "pv"), goals=park))).value == 90.0
+    brown = day("2026-01-01", clean_share__part=32e3, self_sufficiency__part=0, load_energy=100e3)
+    assert wanted(target(period(*JANUARY, brown), plant(goals=park))).value == 90.0
+
+
 def test_the_carbon_free_share_is_matched_by_the_hour() -> None:
     # METHOD 4.11, example 6: 67.1 % of 30 kWh are 20.13
     hours = day("2026-01-01", carbon_free_share__part=20.13, carbon_free_share__whole=30)
@@ -102,7 +113,8 @@ def test_the_carbon_free_share_is_matched_by_the_hour() -> None:
 def test_without_hourly_data_there_is_no_carbon_free_share() -> None:
     finding = INDICATORS["A13"].find(period(*JANUARY, MIXED), plant())
     assert lacking(finding) == (
-        "no day of 2026-01-01..2026-02-01 has carbon_free_share.part and carbon_free_share.whole"
+        "no day of 2026-01-01..2026-02-01 has carbon free share; "
+        "wait for a day with these values; `wattgram report` shows the stored ones"
     )
 
 

@@ -116,7 +116,7 @@ BRIGHT = day("2026-01-01", quarters=Quarters(count=96, peak=400e3), pv_energy=80
 
 
 def test_pv_per_peak_load_and_yield() -> None:
-    # (110 + 90) / 400 = 0.5 kW/kW; 800 / 200 = 4 kWh/kWp
+    # (110 + 90) / 400 = 0.5 kW/kW; 800 / 200 = 4 kWh/kW
     calm = day("2026-01-02", quarters=Quarters(count=96, peak=100e3))
     finding = INDICATORS["A11"].find(period(*JANUARY, BRIGHT, calm), plant(PV, WEST))
     assert found(finding).value == pytest.approx(0.5)

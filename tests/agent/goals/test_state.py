@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wattgram.goals.state import is_good, is_on_track, needed, path, projected
+from wattgram.goals.state import is_good, is_on_track, needed, path, projected, reachable
 from wattgram.goals.terms.indicator import Better
 
 BETTER = st.sampled_from(["lower", "higher"])
@@ -95,3 +95,42 @@ def test_the_projection_and_the_value_needed_in_the_rest_of_the_period() -> None
     assert needed(30.0, 34.2, 0.25, total=False) == pytest.approx(35.6)
     assert projected(0.0, 0.0, total=True) is None
     assert needed(1.0, 2.0, 1.0, total=True) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "target", "better", "start", "good"),
+    [
+        (1.0, 0.99, "lower", 1.0, False),  # a wanted change of 1 %: a site that changes nothing is off the path
+        (0.994, 0.99, "lower", 1.0, True),  # more than half of the change
+        (0.996, 0.99, "lower", 1.0, False),
+        (84.0, 86.0, "higher", 84.0, False),  # 2 points more than the baseline; 2 % would be 1.72 points
+        (85.1, 86.0, "higher", 84.0, True),
+        (431.0 * 1.019, 431.0, "lower", 450.0, True),  # half of 4.2 % is more than 2 %
+        (28.1, 28.2, "higher", 28.2, False),  # A10: charging that is spread evenly is no shifting
+    ],
+)
+def test_the_tolerance_ends_halfway_to_a_site_that_changes_nothing(
+    value: float, target: float, better: Better, start: float, good: bool
+) -> None:
+    assert is_good(value, target, better, start) is good
+
+
+@given(st.floats(1.0, 1e6), st.floats(-0.5, 0.5).filter(bool))
+def test_a_site_that_changes_nothing_is_never_on_its_path(base: float, change: float) -> None:
+    better: Better = "higher" if change > 0.0 else "lower"
+    assert not is_good(base, base * (1.0 + change), better, base) or base * (1.0 + change) == base
+
+
+@pytest.mark.parametrize(
+    ("wanted", "target", "unit", "possible"),
+    [
+        (106.1, 36.0, "%", False),  # no share is above 100 %
+        (-534.8, 36.0, "%", False),
+        (48.0, 36.0, "%", True),
+        (-644_753.0, 431.0, "tCO2/a", False),
+        (9000.0, 13_000.0, "tCO2/a", True),
+        (-31.0, -28.0, "kgce/t", True),  # a converter gives energy back
+    ],
+)
+def test_no_period_is_asked_for_more_than_it_can_have(wanted: float, target: float, unit: str, possible: bool) -> None:
+    assert reachable(wanted, target, unit) is possible

@@ -209,7 +209,7 @@ def test_an_explained_number_can_be_recalculated_from_its_text() -> None:
     assert f"{100 * (produced - exported) / produced:.1f}" == "87.5"
     for words in (
         "A12  What A12 says\n7th Western China International Fair forum",
-        "state       on track: on the path, within 2 %, or better",
+        "state       on track: on the path, within its tolerance, or better",
         "formula     formula of self-consumption",
         "arithmetic  (120000 - 15000) ÷ 120000",
         "value       87.500 %",

@@ -103,7 +103,7 @@ def test_a_request_to_a_silent_server_ends_with_the_time_out(monkeypatch: pytest
 
 def test_a_refused_connection_is_reported() -> None:
     async def work() -> None:
-        with pytest.raises(FeedError, match="Connect call failed"):
+        with pytest.raises(FeedError, match="connection refused"):
             await get(f"http://127.0.0.1:{free_port()}/", {}, NOW)
 
     run(work())
@@ -190,7 +190,7 @@ def test_tls_is_verified_and_a_redirect_to_http_is_refused(tls: Certificates) ->
     async def work() -> None:
         redirect = answer(b"", "Location: http://127.0.0.1/", status="302 Found")
         async with serving(answer(b"{}"), redirect, tls=context) as web:
-            with pytest.raises(FeedError, match="CERTIFICATE_VERIFY_FAILED"):
+            with pytest.raises(FeedError, match="certificate verify failed"):
                 await get(web.url, TOKEN, NOW)
             assert web.asked == []
             assert await get(web.url, TOKEN, NOW, tls.ca) == b"{}"

@@ -98,7 +98,7 @@ def test_a_forecast_serves_only_its_own_time_and_after_measured_values() -> None
 @pytest.mark.parametrize("intensity", [-0.1, 2000.1, float("nan"), float("inf")])
 def test_an_impossible_intensity_is_refused(intensity: float) -> None:
     (feed,) = feeds("feed")
-    with pytest.raises(ValueError, match="no value that is possible"):
+    with pytest.raises(ValueError, match="found no usable value"):
         feed.put([signal(intensity, NOON, 3600)])
     assert feed.at(NOON) is None
 

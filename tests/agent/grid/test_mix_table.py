@@ -50,6 +50,30 @@ def test_a_large_series_with_a_hole_costs_the_period_and_is_named() -> None:
     assert found.remark == "wind missing: these periods are not used"
 
 
+def test_a_large_amount_that_becomes_0_waits_for_an_hour() -> None:
+    """580 of 1000 are no wind an hour later; 20 of 1000 may be a unit that stops."""
+    table = rows(WHOLE, WHOLE | {"wind": 0.0})
+    end = table[-1].end
+    assert len(signals(table, arrived=end + HOUR - 1).signals) == 1
+    assert [signal.intensity for signal in signals(table, arrived=end + HOUR).signals] == [
+        near(304.0), near(760 * 400 / 420),
+    ]  # fmt: skip
+    again = rows(WHOLE, WHOLE | {"wind": 0.0}, WHOLE | {"wind": 0.0})
+    assert len(signals(again, arrived=again[-1].end - 1).signals) == 1  # neither of two
+    pumps = rows(WHOLE | {"pump": 500.0}, WHOLE | {"pump": 0.0})  # a storage may stop
+    assert len(signals(pumps, arrived=pumps[-1].end).signals) == 2
+    small = rows(WHOLE, WHOLE | {"geo": 0.0})
+    assert len(signals(small, arrived=small[-1].end).signals) == 2
+
+
+def test_a_series_without_any_value_is_named() -> None:
+    found = signals(rows(WHOLE | {"gas": None}, WHOLE | {"gas": None}))
+    assert [signal.tier for signal in found.signals] == [1, 1]
+    assert found.remark == "gas without any value: taken as no part of this grid"
+    known = signals(rows(WHOLE | {"gas": None}), {"gas": 0.05})
+    assert known.remark == "gas missing for a time: counted as fuel unknown, estimated"
+
+
 def test_a_period_that_is_not_complete_yet_waits_for_an_hour() -> None:
     table = rows(WHOLE, HOLE)
     end = table[-1].end

@@ -75,6 +75,20 @@ def test_each_line_is_checked_with_a_calculator(config_path: Path) -> None:
     assert {row["device"] for row in readings} == {"incomer"}  # the only device of this configuration
 
 
+def test_a_derivation_is_told_in_chinese_with_the_same_numbers(config_path: Path) -> None:
+    call = ("explain", "-c", str(config_path), "2027-03-27T11:05:00Z", "--window", "tick")
+    english, chinese = called(*call, "--lang", "en"), called(*call, "--lang", "zh")
+    assert (english.code, chinese.code) == (0, 0)
+    assert re.search(r"^比较的 \d+ 个数值均与已发布值一致", chinese.out, re.MULTILINE)
+    for title in ("该区间前后的读数", "各通道的电量", "能量流", "流入能量的碳", "记录闭合", "该记录的各次修订"):
+        assert re.search(rf"^\d+\. {title}$", chinese.out, re.MULTILINE), title
+    # the head has numbers between words, the lines of arithmetic the same as in English
+    assert re.findall(r" = (-?[\d.]+) ", english.out) == re.findall(r" = (-?[\d.]+) ", chinese.out)
+    keys = [set(step["rows"][0]) for step in json.loads(called(*call, "--format", "json").out)["steps"] if step["rows"]]
+    said = json.loads(called(*call, "--format", "json", "--lang", "zh").out)["steps"]
+    assert [set(step["rows"][0]) for step in said if step["rows"]] == keys
+
+
 def test_a_quarter_without_ticks_is_explained_by_its_late_energy(config_path: Path) -> None:
     ended = called("explain", "-c", str(config_path), "2027-03-28T10:05:00Z")
     assert "0 records of tick in 900 s" in ended.out
@@ -132,8 +146,8 @@ def test_invented_sites_are_explained_or_the_step_is_named(tmp_path: Path, seed:
     site = ExactSite(tmp_path, exact_day(seed, plan, tick=450))
     asyncio.run(site.play())
     found = {}
+    times = [record.time for record in History(tmp_path, "works").ticks(0, 2**62)][1::7]
     for window in ("tick", "15m", "1h"):
-        times = [record.time for record in History(tmp_path, "works").ticks(0, 2**62)][1::7]
         for time in times:
             try:
                 derivation = derive(site.config, time - 1, window)

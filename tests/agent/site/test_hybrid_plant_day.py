@@ -81,7 +81,7 @@ def test_each_hour_of_a_day_with_hybrids_agrees_with_the_ledger(tmp_path: Path) 
     assert day.events() == []
 
 
-@pytest.mark.nightly
+@pytest.mark.nightly(part="days")
 @pytest.mark.parametrize("begin", ["2026-12-18", "2026-12-20", "2026-03-10", "2026-06-27"])
 def test_each_hour_of_other_days_with_hybrids_agrees_with_the_ledger(tmp_path: Path, begin: str) -> None:
     """A Friday and a Sunday of winter, a Tuesday of spring, a Saturday of summer; a tick of a minute."""

@@ -165,6 +165,32 @@ def test_certificates_of_the_hour_are_matched_with_its_import(tmp_path: Path) ->
     assert hour["scope2_location"] == pytest.approx(50 * 558.1)
 
 
+@pytest.mark.parametrize(
+    ("power", "matched", "market"),
+    [
+        (50e3, 40e3, 40 * 75 + 10 * 609.6),  # 40 kWh matched at (10 x 0 + 30 x 100) / 40 g/kWh
+        (20e3, 20e3, 20 * 75),  # both streams share the import by their energy
+    ],
+)
+def test_certificates_of_two_factors_count_with_their_mean(
+    tmp_path: Path, power: float, matched: float, market: float
+) -> None:
+    """METHOD 4.8, sum of m_i EF_i, 10 kWh at 0 and 30 kWh at 100 g/kWh; the next hour has other ones."""
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    first.write_text("time,energy_kwh\n2026-06-01 12:00,10\n2026-06-01 13:00,100\n")
+    second.write_text("time,energy_kwh\n2026-06-01 12:00,30\n")
+    certificates = CertificatesConfig(first, 0.0, (second,), (0.0, 100.0))
+    plant = MixedSite(tmp_path, [meter("incomer", "grid")], GridConfig("CN-CQ", certificates=certificates))
+    for passed in range(0, 7220, 10):
+        plant.shows("incomer", active_power_total=power, voltage_l1n=230 + passed / 1e4)
+        plant.tick()
+        plant.clock.go(10.0)
+    hour, later = plant.windows("1h")
+    assert hour["matched_energy"] == pytest.approx(matched)
+    assert hour["scope2_market"] == pytest.approx(market)
+    assert later["scope2_market"] == pytest.approx(0.0, abs=1e-6)
+
+
 def test_sub_meters_are_published_by_group_with_the_rest(tmp_path: Path) -> None:
     plant = MixedSite(
         tmp_path,

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Record
 
+from tests.support.disks import fill, remount, small_disk
 from tests.support.records import METER, NOW, numbers, reading, readings
 from tests.support.spools import delivered, noisy, opened, put, run
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Mount a tmpfs of this size; this needs the right to mount, which the container of the tests has."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", folder], check=True)
-
-
-def remount(folder: Path, how: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{how}", folder], check=True)
-
-
-def fill(folder: Path) -> None:
-    """Fill the disk with a file."""
-    with suppress(OSError), (folder / "filler").open("wb", buffering=0) as file:
-        while file.write(b"x" * 4096):
-            pass
 
 
 def test_on_a_full_disk_sinks_get_new_records_and_all_are_stored_later(tmp_path: Path) -> None:
@@ -65,7 +42,7 @@ def test_on_a_full_disk_sinks_get_new_records_and_all_are_stored_later(tmp_path:
         run(lambda: work(folder))
 
 
-def test_on_a_read_only_disk_the_spool_starts_in_memory_and_uses_the_files_once_writable(tmp_path: Path) -> None:
+def test_on_a_read_only_disk_the_spool_reads_what_is_stored_and_writes_once_it_can(tmp_path: Path) -> None:
     async def work(folder: Path) -> None:
         async with opened(folder) as spool:
             await put(spool, readings(1, 5))
@@ -73,20 +50,26 @@ def test_on_a_read_only_disk_the_spool_starts_in_memory_and_uses_the_files_once_
             spool.put_state("site", b"kept")
         remount(folder, "ro")
         async with opened(folder) as spool:
-            assert await spool.state("site") is None
+            assert not spool.unread
+            assert await spool.state("site") == b"kept"
             for record in readings(6, 8):
                 spool.append(record)
             with pytest.raises(SpoolError):
                 await spool.sync()
             batch = await spool.batch("one", 10)
-            assert numbers(batch.records) == [6, 7, 8]
+            assert numbers(batch.records) == [3, 4, 5]
+            spool.settle("one", batch, 3)
+            batch = await spool.batch("one", 2)
+            assert numbers(batch.records) == [6, 7]
+            spool.put_state("site", b"later")
             remount(folder, "rw")
             await spool.sync()
-            spool.settle(
-                "one", batch, 3
-            )  # the batch is from before the files were open: its numbers are not valid any more
-            assert await spool.state("site") == b"kept"
-            assert await delivered(spool) == [3, 4, 5, 6, 7, 8]
+            spool.settle("one", batch, 2)  # a batch from memory keeps its numbers
+            assert await delivered(spool) == [8]
+        async with opened(folder) as spool:
+            assert await spool.state("site") == b"later"
+            assert numbers(await spool.history("device", 0)) == [1, 2, 3, 4, 5, 6, 7, 8]
+            assert await delivered(spool) == []
 
     with small_disk(tmp_path / "disk", "1m") as folder:
         run(lambda: work(folder))

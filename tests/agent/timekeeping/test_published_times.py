@@ -161,3 +161,34 @@ def test_published_windows_survive_a_restart() -> None:
     assert published.add(window("1h", 0))
     restored.restore(json.loads(json.dumps(published.dump())))
     assert not restored.add(window("1h", 0))
+
+
+def test_spans_of_two_directories_are_joined_and_a_gap_between_them_stays_free() -> None:
+    spans = Spans(10)
+    spans.restore([[100, 120], [200, 220]])
+    spans.join([[110, 130], [150, 160], [220, 221]])
+    assert spans.dump() == [[100, 130], [150, 160], [200, 221]]
+    assert [spans.add(time) for time in (125, 140, 165, 205)] == [False, True, True, False]
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=60), st.lists(st.integers(0, 10_000), max_size=60))
+def test_every_time_of_both_directories_counts_as_published(here: list[int], there: list[int]) -> None:
+    spans, other = Spans(10), Spans(10)
+    for time in here:
+        spans.add(time)
+    for time in there:
+        other.add(time)
+    spans.join(other.dump())
+    assert len(spans.dump()) <= MOST_SPANS
+    assert all(spans.last_published(time) is not None for time in (*here, *there))
+
+
+def test_a_series_continues_after_the_times_of_another_directory() -> None:
+    series = Series("device", (("site", "works"), ("device", "one")), ("power",))
+    times = PublishedTimes()
+    times.with_unique_time(Record(series, 5 * MS, b"\0" * 8))
+    times.note_stamp("device one", b"%d %d 3" % (9 * MS, 7 * MS))
+    assert times.stamp("device one") == b"%d %d 3" % (9 * MS, 7 * MS)
+    times.note_stamp("device one", b"no times")
+    # Time 6 ms was perhaps published in the other directory, which has gone back three times.
+    assert times.with_unique_time(Record(series, 6 * MS, b"\0" * 8)).time == 6 * MS + 4

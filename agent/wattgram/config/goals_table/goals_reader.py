@@ -8,7 +8,7 @@ from pathlib import Path
 from wattgram.base import toml_table, units
 from wattgram.base.toml_table import Table, nearest
 
-from . import baseline_model, dates, manual_entries, products
+from . import baseline_model, dates, manual_entries, products, pv_arrays
 from .claims import claims
 from .goals_settings import INDUSTRIES, VOLUNTARY_PATHS, Baseline, GoalsConfig, Milestone
 from .meters import GoalMeter
@@ -42,12 +42,14 @@ def read(table: Table, devices: Mapping[str, GoalMeter], directory: Path) -> Goa
         zero_carbon_park=table.take("zero_carbon_park", toml_table.flag, plain.zero_carbon_park),
         ev_consumption=table.take("ev_consumption", toml_table.number(0.01, 10.0), None),
         altitude=table.take("altitude", toml_table.number(-500.0, 6000.0), None),
+        heat_factor=table.take("heat_factor", toml_table.number(0.0, 1.0), None),
         targets=_targets(table.table("target")),
         baselines=_baselines(table.table("baseline")),
         milestones=_milestones(table.tables("milestone")),
         entries=manual_entries.read(table, directory, made, devices),
         products=made,
         buildings=products.buildings(table.tables("building"), devices),
+        arrays=pv_arrays.read(table.tables("array"), devices),
         model=baseline_model.read(modelled, made, devices, directory) if "model" in table.data else None,
     )
     table.done()

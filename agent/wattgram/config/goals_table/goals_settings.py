@@ -101,6 +101,20 @@ class BuildingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ArraySettings:
+    """A PV inverter whose modules lie in one plane, and the sensor in this plane (A11, B13).
+
+    pv: device of role pv. peak_power: of the modules at standard test conditions, W. irradiance: device of role
+    weather. sensor: its quantity, W/m2 in the plane of the modules.
+    """
+
+    pv: str
+    peak_power: float
+    irradiance: str
+    sensor: str = "irradiance_plane"
+
+
+@dataclass(frozen=True, slots=True)
 class BaselineSettings:
     """The energy baseline (ISO 50006): the reference period and its variables.
 
@@ -132,6 +146,7 @@ class GoalsConfig:
     the grid's power, which replaces the value of the shipped table. industry: a key of INDUSTRIES, "" if not declared.
     carbon_market: "national" or "pilot", "" for that of the zone. zero_carbon_park: whether the site declares itself a
     zero-carbon park. ev_consumption: kWh/km of the charged vehicles, at the charger. altitude: of the plant, m.
+    heat_factor: CO2 of heat that is bought or sold, tCO2/GJ.
     """
 
     since: date | None = None
@@ -144,12 +159,14 @@ class GoalsConfig:
     zero_carbon_park: bool = False
     ev_consumption: float | None = None
     altitude: float | None = None
+    heat_factor: float | None = None
     targets: Mapping[str, float] = field(default_factory=dict)
     baselines: Mapping[str, Baseline] = field(default_factory=dict)
     milestones: Mapping[str, tuple[Milestone, ...]] = field(default_factory=dict)
     entries: tuple[ManualEntry, ...] = ()
     products: tuple[ProductSettings, ...] = ()
     buildings: tuple[BuildingSettings, ...] = ()
+    arrays: tuple[ArraySettings, ...] = ()
     model: BaselineSettings | None = None
 
     def entry(self, what: str, day: date) -> ManualEntry | None:

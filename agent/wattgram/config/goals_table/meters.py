@@ -21,12 +21,13 @@ class GoalMeter:
     """A device: its role, the unit of its counter, and its quantities.
 
     role: "" if the role is a mistake of the configuration. counts: unit, "" without a counter. reads: quantities.
-    counts and reads are None if unknown, as for a SunSpec device, which describes itself.
+    counts and reads are None if unknown, as for a SunSpec device, which describes itself. hybrid: with a battery.
     """
 
     role: str
     counts: str | None = ""
     reads: frozenset[str] | None = None
+    hybrid: bool = False
 
 
 def named(meters: Mapping[str, GoalMeter], roles: Sequence[str]) -> Parser:

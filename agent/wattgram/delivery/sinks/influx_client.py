@@ -1,32 +1,31 @@
-"""The only client of influxdb-client, InfluxDB's v2 write call. The library takes 50 MB of memory."""
+"""InfluxDB's v2 write call, as one POST of `base/http_client`, and the meaning of its responses.
+
+influxdb-client is not used here: the library takes 50 MB of memory, and reads responses without a limit.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import errno
 import re
-import ssl
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
-
-from aiohttp import (
-    ClientConnectorError,
-    ClientError,
-    ClientOSError,
-    ClientResponseError,
-    ClientTimeout,
-    ServerDisconnectedError,
-    ServerTimeoutError,
-)
-from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
-from influxdb_client.rest import ApiException
-from influxdb_client.service.write_service import WriteService
+from urllib.parse import urlencode, urlsplit
 
 from wattgram.base.errors import SinkError
-from wattgram.base.network_errors import cause
+from wattgram.base.http_client import (
+    HttpClient,
+    HttpFailure,
+    NoConnectionInTime,
+    NoHttp,
+    NoResponseInTime,
+    RequestLimits,
+    ServerResponse,
+    UnsendableRequest,
+)
+from wattgram.base.network_errors import TLS_THERE
+from wattgram.base.proxies import ProxyKeys, proxy_of
+from wattgram.base.secret import revealed
 from wattgram.base.tls import tls_context
 
 REQUEST_TIMEOUT = 10.0
@@ -53,11 +52,14 @@ STATUS_HINTS = {
     504: "does the database behind the proxy run?",
 }
 
+_HTTPS_EXPECTED = re.compile(r"HTTP request .*to (an )?HTTPS (server|port)")
+"""Answer of Go's server and of nginx to a request without TLS on a port with TLS."""
+
 _DROPPED = re.compile(r"dropped=(\d+)")
 """End of InfluxDB's message after a partial write."""
 
-PLAIN = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""TLS context for a database without TLS: without a given context the library reads all authorities of the system."""
+DATABASE_RESPONSE = 262_144
+"""Largest size of a response, bytes, before and after decompression: InfluxDB 3 lists the refused lines."""
 
 
 class ContentRefusal(NamedTuple):
@@ -71,112 +73,113 @@ class ContentRefusal(NamedTuple):
 class InfluxClient:
     """Sends requests to a database."""
 
-    def __init__(self, url: str, org: str, bucket: str, token: str | None, ca: Path | None) -> None:
-        self._url, self._org, self._bucket, self._token, self._ca = url, org, bucket, token, ca
-        self._client: InfluxDBClientAsync | None = None
-        self._service: WriteService | None = None
+    def __init__(
+        self, url: str, org: str, bucket: str, token: str | None, ca: Path | None, proxy: ProxyKeys | None = None
+    ) -> None:
+        self._url, self._ca, self._proxy = url, ca, proxy
+        self._target = (
+            f"{urlsplit(url).path}/api/v2/write?{urlencode({'org': org, 'bucket': bucket, 'precision': 'ns'})}"
+        )
+        self._headers = {"Accept": "application/json", "Content-Type": "text/plain; charset=utf-8"}
+        self._token = token
+        self._client: HttpClient | None = None
 
     async def open(self) -> None:
         """Prepare the client; `post` connects. SinkError for an unreadable CA."""
-        self._client = InfluxDBClientAsync(
-            self._url,
-            self._token or "",
-            self._org,
-            timeout=ClientTimeout(total=REQUEST_TIMEOUT, connect=CONNECT_SHARE * REQUEST_TIMEOUT),
-            ssl_context=await tls_context(self._ca) if urlsplit(self._url).scheme == "https" else PLAIN,
-            allow_redirects=False,  # a write that is redirected would become a read
-        )
-        self._service = WriteService(self._client.api_client)  # type: ignore[no-untyped-call]  # the library's
+        address = urlsplit(self._url)
+        tls = await tls_context(self._ca) if address.scheme == "https" else None
+        try:
+            proxy = proxy_of(address, self._proxy)
+        except ValueError as error:
+            raise SinkError(str(error), unavailable=True) from error
+        limits = RequestLimits(CONNECT_SHARE * REQUEST_TIMEOUT, REQUEST_TIMEOUT, DATABASE_RESPONSE)
+        self._client = HttpClient(address, limits, tls, proxy)
 
     async def close(self) -> None:
-        """Close the connections."""
-        client, self._client, self._service = self._client, None, None
+        """Close the connection."""
+        client, self._client = self._client, None
         if client is not None:
-            await client.close()  # type: ignore[no-untyped-call]  # the library has no types here
+            client.close()
 
     async def post(self, body: bytes, *, gzip: bool) -> ContentRefusal | None:
         """Send one request; return the refusal of its content, None for success. `gzip`: whether `body` is compressed.
 
         TimeoutError when the database does not answer in time, SinkError for every other failure.
         """
-        assert self._service is not None  # `open` comes first
-        url = self._url
+        assert self._client is not None  # `open` comes first
+        headers = self._headers | ({"Content-Encoding": "gzip"} if gzip else {})
+        if token := revealed(self._token):
+            headers["Authorization"] = f"Token {token}"
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT + 1.0):
-                _, status, _ = await self._service.post_write_async(  # type: ignore[no-untyped-call]  # the library's
-                    org=self._org,
-                    bucket=self._bucket,
-                    body=body,
-                    precision="ns",
-                    content_type="text/plain; charset=utf-8",
-                    _return_http_data_only=False,
-                    **({"content_encoding": "gzip"} if gzip else {}),
-                )
-        except ApiException as error:
-            reason = f"{url}: {_described(error)}"
-            if error.status in CONTENT_STATUS:
-                return ContentRefusal(reason, error.status, _dropped(error))
-            unavailable = error.status != SUSPICIOUS
-            raise SinkError(reason, retry_after=_retry_after(error), unavailable=unavailable) from error
-        except ServerTimeoutError as error:
-            limit = f"{CONNECT_SHARE * REQUEST_TIMEOUT:g} s"
-            reason = f"{url}: not connected within {limit}; is the host there, and does DNS work?"
-            raise SinkError(reason, unavailable=True) from error
-        except TimeoutError as error:
-            raise TimeoutError(f"no answer within {REQUEST_TIMEOUT:g} s") from error
-        except (ClientError, OSError) as error:
-            raise SinkError(f"{url}: {_broken(error)}", unavailable=isinstance(error, ClientConnectorError)) from error
-        if status != 204:
-            raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", unavailable=True)
+            response = await self._client.request("POST", self._target, headers, body)
+        except NoResponseInTime as error:
+            raise TimeoutError(str(error)) from error
+        except HttpFailure as error:
+            raise SinkError(f"{self._url}: {_broken(error)}", unavailable=not error.connected) from error
+        return verdict(self._url, response)
+
+
+def verdict(url: str, response: ServerResponse) -> ContentRefusal | None:
+    """Return the refusal of a request's content, None for success; SinkError for another answer."""
+    status = response.status
+    if status == 204:
         return None
+    if 200 <= status < 300:
+        raise SinkError(f"{url}: HTTP {status}, expected 204; {STATUS_HINTS[200]}", unavailable=True)
+    reason = f"{url}: {_described(response)}"
+    if status == 400 and _HTTPS_EXPECTED.search(_body(response)):
+        raise SinkError(f"{reason}, {TLS_THERE} (https://)", unavailable=True)
+    if status in CONTENT_STATUS:
+        return ContentRefusal(reason, status, _dropped(response))
+    raise SinkError(reason, retry_after=_retry_after(response), unavailable=status != SUSPICIOUS)
 
 
-def _broken(error: ClientError | OSError) -> str:
+def _broken(error: HttpFailure) -> str:
     """Describe a failure before the response."""
     match error:
-        case ClientConnectorError():
-            return cause(error.os_error)
-        case ClientResponseError():
-            return f"no HTTP comes from there but {' '.join(error.message.split())[:200]!r}; {STATUS_HINTS[200]}"
-        case ServerDisconnectedError() | ClientOSError(errno=None | errno.ECONNRESET | errno.EPIPE):
+        case NoConnectionInTime():
+            return f"{error}; is the host there, and does DNS work?"
+        case NoHttp():
+            return f"no HTTP comes from there but {' '.join(str(error).split())[:200]!r}; {STATUS_HINTS[200]}"
+        case UnsendableRequest():
+            return "a character in org, bucket or token is not allowed"
+        case HttpFailure(connected=True):
             return "the connection was closed without an answer; is it a database, does it restart?"
-    return cause(error) if isinstance(error, OSError) else str(error)[:200]
+    return str(error)
 
 
-def _body(error: ApiException) -> str:
-    body = error.body
-    return body.decode(errors="replace") if isinstance(body, bytes) else str(body or "")
+def _body(response: ServerResponse) -> str:
+    return response.body.decode(errors="replace")
 
 
-def _described(error: ApiException) -> str:
-    status = error.status or 0
+def _described(response: ServerResponse) -> str:
+    status = response.status
     hint = STATUS_HINTS.get(status) or (STATUS_HINTS[500] if status >= 500 else "")
-    words = str(error.reason or "")[:100]
-    text = f"HTTP {status} {words if words.isprintable() else repr(words)}: {_body(error).strip()[:200]!r}"
+    words = response.reason[:100]
+    text = f"HTTP {status} {words if words.isprintable() else repr(words)}: {_body(response).strip()[:200]!r}"
+    if response.fault:
+        text += f" ({response.fault})"
     if 300 <= status < 400:
-        text, hint = f"HTTP {status} to {_header(error, 'location')[:200]!r}", "is that the right url?"
+        location = response.headers.get("location", "")
+        text, hint = f"HTTP {status} to {location[:200]!r}", "is that the right url?"
     return f"{text}, {hint}" if hint else text
 
 
-def _dropped(error: ApiException) -> int | None:
+def _dropped(response: ServerResponse) -> int | None:
     """Return the number of points that a partial write dropped, None if the response does not contain it."""
-    found = _DROPPED.search(_body(error))
+    found = _DROPPED.search(_body(response))
     return int(found[1]) if found else None
 
 
-def _header(error: ApiException, name: str) -> str:
-    return next((str(value) for key, value in dict(error.headers or {}).items() if key.lower() == name), "")
-
-
-def _retry_after(error: ApiException) -> float | None:
+def _retry_after(response: ServerResponse) -> float | None:
     """Return the wait in s that the database asks for, at most an hour.
 
     A date counts from the date of the response (RFC 9110, 10.2.3).
     """
-    asked = _header(error, "retry-after").strip()
+    asked = response.headers.get("retry-after", "").strip()
     if asked.isdecimal():
         return min(3600.0, float(asked))
-    until, now = _date(asked), _date(_header(error, "date"))
+    until, now = _date(asked), _date(response.headers.get("date", ""))
     if until is None or now is None:
         return None
     return max(0.0, min(3600.0, (until - now).total_seconds()))

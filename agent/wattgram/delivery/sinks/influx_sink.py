@@ -17,6 +17,7 @@ from wattgram.base import toml_table
 from wattgram.base.clock import Clock
 from wattgram.base.encoders import LineProtocol
 from wattgram.base.errors import SinkError
+from wattgram.base.proxies import ProxyKeys, read_proxy
 from wattgram.base.record import Record
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
@@ -63,6 +64,7 @@ class InfluxConfig:
     bucket: str
     token: str | None = field(default=None, repr=False)
     ca: Path | None = None
+    proxy: ProxyKeys | None = None
 
 
 def read(table: Table, directory: Path) -> InfluxConfig:
@@ -74,6 +76,7 @@ def read(table: Table, directory: Path) -> InfluxConfig:
         bucket=table.take("bucket", toml_table.matching(r".+", "a bucket's name"), toml_table.REQUIRED) or "",
         token=table.take("token", toml_table.secret(directory), None),
         ca=table.take("ca", toml_table.file(directory), None),
+        proxy=read_proxy(table, directory),
     )
     table.done()
     return settings
@@ -132,14 +135,14 @@ class InfluxSink:
     limit = 5000
 
     def __init__(self, config: InfluxConfig) -> None:
-        from .influx_client import InfluxClient  # noqa: PLC0415 - 50 MB that reading the settings does not need
+        from .influx_client import InfluxClient  # noqa: PLC0415 - memory that reading the settings does not need
 
         self._url = config.url
         self._lines = LineProtocol()
         self._limit = _RequestLimit()
         self._compressed = not _is_local(config.url)
         self.pulse = Pulse(f"deliver {self.name}")
-        self._client = InfluxClient(config.url, config.org, config.bucket, config.token, config.ca)
+        self._client = InfluxClient(config.url, config.org, config.bucket, config.token, config.ca, config.proxy)
 
     async def probe(self) -> None:
         """Send an empty write: a database checks token, organisation and bucket before the content."""

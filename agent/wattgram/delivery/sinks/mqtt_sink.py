@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wattgram.base.clock import Clock
@@ -15,9 +16,10 @@ from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
 from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of, direct_address
 from wattgram.mqtt.packets import PACKET_TOO_LARGE, Acknowledgement
 
+from .client_identity import ClientIdentity
 from .retained_topics import RetainedMessages, RetainedTopics
 from .sink import SINK_STEP
 
@@ -122,12 +124,12 @@ class MqttSink:
 
     def __init__(self, config: MqttConfig, site: str, announcer: Announcer | None = None) -> None:
         """`announcer`: announces the topics to Home Assistant, None without discovery."""
-        self._broker = Broker(config, MQTT_TIMEOUT)
+        self.identity = ClientIdentity(client_id_of(config, site), direct_address(config))
+        self._broker = Broker(replace(config, client_id=self.identity.client_id), MQTT_TIMEOUT)
         self._announcer = announcer
         self._topic = f"{config.prefix}/{site}"
         self._topics: dict[Series, bytes] = {}
-        self._kept = RetainedTopics(self._topic, announcer)
-        self._watched: list[asyncio.Future[int]] | None = []
+        self._kept = RetainedTopics(self._topic, announcer, announcer.topics[0] if announcer else "")
         self._messages = Messages()
         self.pulse = Pulse(f"deliver {self.name}")
         self._client: MqttConnection | None = None
@@ -144,13 +146,15 @@ class MqttSink:
 
     async def open(self) -> None:
         """Connect with a last will and publish `online`; SinkError when the broker is unavailable or refuses."""
-        client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
+        async with self.identity.attempt():
+            client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
         try:
             self._session = client.session()
+            self.identity.begin(self._session)
             refused = await self._publish_status(self._session, b"online", MQTT_TIMEOUT)
             await self._session.publish(self._kept.again(), MQTT_TIMEOUT)
             self._kept.note_restored()
-            self._watch(self._session)
+            self._kept.watch(self._session, asyncio.get_running_loop().time())
             if self._announcer is not None:
                 self._announcer.refused(await self._session.subscribe(self._announcer.topics, self._kept, MQTT_TIMEOUT))
                 self._announcer.begin()
@@ -191,6 +195,7 @@ class MqttSink:
         session, self._session = self._session, None
         try:
             if session is not None:
+                await self.identity.end(session)
                 await self._publish_status(session, b"offline", 1.0)
                 session.disconnect()
         except SinkError as error:
@@ -224,16 +229,6 @@ class MqttSink:
         await session.publish(messages, limit)
         for topic in messages.messages.keys() - messages.refused.keys():
             self._kept.note_accepted(topic)
-
-    def _watch(self, session: MqttSession) -> None:
-        """Subscribe to the gateway's own retained topics, without waiting.
-
-        Some brokers end the connection of a client that may not subscribe, in place of an answer. So the sink never
-        subscribes again if a connection has ended without the answers.
-        """
-        if self._watched is not None:
-            answered = all(future.done() for future in self._watched)
-            self._watched = session.request(self._kept.topics, self._kept) if answered else None
 
     async def _announce(self, session: MqttSession) -> None:
         """Publish due announcements, before their records."""

@@ -7,14 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from wattgram.mqtt.mqtt_session import MessageHandler
+from wattgram.mqtt.mqtt_session import MessageHandler, MqttSession
 from wattgram.mqtt.packets import Acknowledgement
+
+from .topic_watch import TopicWatch
 
 RESTORE_PERIOD = 10.0
 """Shortest time between two corrections of foreign messages, s: two gateways of one name must not flood a broker."""
 
+UNWATCHED_PERIOD = 60.0
+"""Time between two repetitions of the status while the own topics cannot be watched, s."""
+
 MOST_ATTEMPTS = 3
-"""Most connections that may end during the repetition of the messages."""
+"""Most connections in a row that may end during the repetition of the messages. The next one goes without."""
+
+BIRTH = b"online"
+"""Home Assistant's status after its start: it has forgotten what is not retained."""
 
 
 class RetainedMessages:
@@ -40,15 +48,22 @@ class RetainedMessages:
             self.refused[self._topics[number]] = str(answer)
 
 
+def own_topics(site: str) -> tuple[str, ...]:
+    """Return the filters of the retained topics of a site, its status first. `site`: begin of the site's topics."""
+    return f"{site}/status", f"{site}/seal", f"{site}/goal/+"
+
+
 class RetainedTopics:
     """Last retained messages of a site, and the topics that another client has changed since.
 
     topics: filters of the site's own topics, to subscribe to. All other messages also go to the other handler.
     """
 
-    def __init__(self, site: str, other: MessageHandler | None) -> None:
-        """`site`: begin of the site's topics."""
-        self.topics = (f"{site}/status", f"{site}/seal", f"{site}/goal/+")
+    def __init__(self, site: str, other: MessageHandler | None, birth: str = "") -> None:
+        """`site`: begin of the site's topics. `birth`: topic of Home Assistant's status, "" for none."""
+        self._birth = birth
+        self._watch = TopicWatch()
+        self.topics = own_topics(site)
         self._prefix = f"{site}/"
         self._other = other
         self._sent: dict[str, bytes] = {}
@@ -67,6 +82,8 @@ class RetainedTopics:
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message: a last message that another client has replaced or removed becomes due."""
+        if topic == self._birth and payload == BIRTH and not retained:
+            self._changed.update(topic for topic in self._last if topic.startswith(self._prefix))
         if topic in self._last and payload not in (self._last[topic], self._sent[topic]):
             self._changed.add(topic)
         if self._other is not None and not topic.startswith(self._prefix):
@@ -75,12 +92,13 @@ class RetainedTopics:
     def again(self) -> RetainedMessages:
         """Return the last goals and seal, for a new connection.
 
-        None of them if earlier connections ended before `note_restored`: a broker may end the connection of a client
-        that it does not allow a topic any more, and the records must still go on.
+        None of them if MOST_ATTEMPTS connections ended before `note_restored`: a broker may end the connection of a
+        client that it does not allow a topic any more, and the records must still go on. The next connection tries
+        again.
         """
         self._attempts += 1
         if self._attempts > MOST_ATTEMPTS:
-            self._last.clear()
+            return RetainedMessages({})
         own = {topic: payload for topic, payload in self._last.items() if topic.startswith(self._prefix)}
         own.pop(self.topics[0], None)  # the status has been published
         return RetainedMessages(own)
@@ -90,10 +108,20 @@ class RetainedTopics:
         self._attempts = 0
         self._changed.clear()
 
+    def watch(self, session: MqttSession, now: float) -> None:
+        """Subscribe to the own topics on a new connection, without waiting. `now`: monotonic, s."""
+        self._watch.begin(session, self.topics, self, now)
+
     def due(self, now: float) -> RetainedMessages | None:
-        """Return the last messages of changed topics; None for none, or too soon after the last time. `now`: s."""
+        """Return the last messages of changed topics; None for none, or too soon after the last time. `now`: s.
+
+        While the topics cannot be watched, the status is repeated: a last will may have replaced it.
+        """
+        if not self._watch.active and now - max(self._restored, self._watch.since) >= UNWATCHED_PERIOD:
+            self._changed.add(self.topics[0])
         if not self._changed or now - self._restored < RESTORE_PERIOD:
             return None
         self._restored = now
         changed, self._changed = self._changed, set()
-        return RetainedMessages({topic: self._last[topic] for topic in sorted(changed) if topic in self._last})
+        due = {topic: self._last[topic] for topic in sorted(changed) if topic in self._last}
+        return RetainedMessages(due) if due else None

@@ -114,7 +114,7 @@ ENGLISH = CardTexts(
     key_value="value",
     key_path="path to the target",
     key_projection="projection",
-    key_off="more than 2 % worse than the path",
+    key_off="worse than the path",
     workings="Calculation of each number",
     workings_lead="Each formula with the numbers of this site, and the source of each number. The results can be "
     "recomputed by hand.",
@@ -123,9 +123,10 @@ ENGLISH = CardTexts(
     origin="source",
     rules="Terms",
     rule=(
-        "On track: the coverage is 90 % or more, and the value is on the good side of its path or within 2 % of it.",
-        "Off track: the coverage is 90 % or more, and the value is worse than its path by more than 2 % in two "
-        "consecutive evaluations.",
+        "On track: the coverage is 90 % or more, and the value is on the good side of its path or within the "
+        "tolerance: 2 % of the path, at most half of the wanted change.",
+        "Off track: the coverage is 90 % or more, and the value is worse than its path by more than the tolerance in "
+        "two consecutive evaluations.",
         "Not enough data: the coverage is below 90 %, less than 10 % of the period has elapsed, an input is missing, "
         "or an entry has expired.",
         "Manual entry: a number that a person entered, with name, date and document.",
@@ -188,7 +189,7 @@ CHINESE = CardTexts(
     key_value="实际值",
     key_path="目标路径",
     key_projection="预计值",
-    key_off="比路径差 2 % 以上",
+    key_off="比路径差",
     workings="各数值的计算",
     workings_lead="各公式代入本厂区数据，并注明每个数据的出处。结果可手工复算。",
     input="输入",
@@ -196,8 +197,8 @@ CHINESE = CardTexts(
     origin="出处",
     rules="术语",
     rule=(
-        "达标：覆盖率不低于 90 %，且数值优于路径或与路径偏差在 2 % 以内。",
-        "未达标：覆盖率不低于 90 %，且连续两次评估数值比路径差 2 % 以上。",
+        "达标：覆盖率不低于 90 %，且数值优于路径，或偏差在容差以内：路径的 2 %，且不超过目标变化的一半。",
+        "未达标：覆盖率不低于 90 %，且连续两次评估数值比路径差，超出容差。",
         "数据不足：覆盖率低于 90 %、时段过去不足 10 %、缺少输入，或填报项已过期。",
         "人工填报：由人员填报的数值，注明姓名、日期和文件。",
         "仅供参考：主张没有可测量的内容、在该区域没有意义，或其数值没有目标值。"

@@ -62,9 +62,12 @@ def idle_target(stretch: Stretch, facility: Facility) -> Target | None:
             base.value * (1.0 + base.yearly) ** years,
             f"[goals.baseline.B07] of {base.year}, {100.0 * base.yearly:+.3g} % a year; site choice",
             own=True,
+            start=base.value,
         )
     wanted = base.value * (1.0 + FIRST_YEAR if years else 1.0)
-    return Target(wanted, f"[goals.baseline.B07] of {base.year}, -10 % in the first year; site choice", own=True)
+    return Target(
+        wanted, f"[goals.baseline.B07] of {base.year}, -10 % in the first year; site choice", own=True, start=base.value
+    )
 
 
 INDICATORS: dict[str, Indicator] = {"B07": Indicator(idle, "lower", idle_target)}

@@ -62,5 +62,10 @@ def _compared(facility: Facility) -> list[tuple[ProductSettings, Limit]]:
 
 
 INDICATORS: dict[str, Indicator] = {
-    "A25": Indicator(gap, "lower", lambda _stretch, _facility: Target(0.0, "class 1 of the limit standard")),
+    "A25": Indicator(
+        gap,
+        "lower",
+        lambda _stretch, _facility: Target(0.0, "class 1 of the limit standard"),
+        elsewhere="the benchmarks are limit standards of China; none is known of zone {zone}",
+    ),
 }

@@ -13,7 +13,7 @@ from wattgram.goals.terms.yearly_path import falling, year_of
 
 from .certified import certified
 from .entered import amount, amount_if_any
-from .inventory import inventory, with_sales
+from .inventory import Inventory, inventory, with_sales
 from .stored import summed
 from .target_sources import rule
 from .years import is_over, part_of_year
@@ -46,8 +46,15 @@ def net(stretch: Stretch, facility: Facility) -> IndicatorValue:
         f"{whole.arithmetic} - {shown(stored.value)} = {shown(value)} t",
         _by_market(stretch, facility),
         coverage=whole.coverage,
-        note=unproven,
+        note="; ".join(filter(None, (unproven, _mixed_bases(whole, facility)))),
     )
+
+
+def _mixed_bases(whole: Inventory, facility: Facility) -> str:
+    """Return the remark on a total of unlike parts: import with its life cycle, fuel and process without."""
+    if facility.basis != "lifecycle" or not whole.direct:
+        return ""
+    return "the import counts with its life cycle, fuel and process without: not comparable with an inventory of CO2"
 
 
 def _by_market(stretch: Stretch, facility: Facility) -> tuple[SecondaryValue, ...]:
@@ -198,10 +205,14 @@ def after_peak(stretch: Stretch, facility: Facility) -> IndicatorValue:
             SecondaryValue("net CO2 of the peak year", years[peak].value, "tCO2/a"),
         ),
         min(emission.coverage for emission in years.values()),
-        note=f"{last} is the highest year so far; allowed until 2030"
-        if peak == last and last <= 2030
-        else f"of {last}",
+        note=_peak_note(last, facility) if peak == last and last <= 2030 else f"of {last}",
     )
+
+
+def _peak_note(last: int, facility: Facility) -> str:
+    """Return the remark on a last full year that is the peak; the year 2030 is China's."""
+    text = f"{last} is the highest year so far"
+    return f"{text}; allowed until 2030" if facility.in_china else text
 
 
 def peak_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
@@ -211,12 +222,23 @@ def peak_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
         return NoTarget("fewer than three full years", "wait for more full years")
     before = {year: emission.value for year, emission in years.items() if year != max(years)}
     year = max(before, key=lambda candidate: before[candidate])
-    return Target(before[year], f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)")
+    if not facility.in_china:
+        return Target(before[year], f"peak so far, of {year}", start=before[year])
+    return Target(
+        before[year],
+        f"peak so far, of {year}; peak by 2030, neutral by 2060 (METHOD 5, national path)",
+        start=before[year],
+    )
 
 
 INDICATORS = {
     "A02": Indicator(net, "lower", net_target, total=True),
-    "A14": Indicator(works, "lower", total=True),
+    "A14": Indicator(
+        works,
+        "lower",
+        total=True,
+        elsewhere="the ledger is that of China (GB/T 32150); A02 has the emissions of a site in zone {zone}",
+    ),
     "B12": Indicator(capture_share),
     "B16": Indicator(after_peak, "lower", peak_target),
 }

@@ -17,7 +17,7 @@ from .entered import amount_if_any
 from .groups import groups_coverage, require_group
 from .inventory import energetic
 from .stored import summed, summed_uncertainty, windows
-from .target_sources import rule
+from .target_sources import NOTHING_OWN, rule
 from .years import Pairs, same_days
 
 GJ_PER_TCE = 29.3076
@@ -27,8 +27,6 @@ METER_ERROR = 0.02
 """Uncertainty of the load / load where none is stored: meters of class A may err by 2 % (METHOD 4.5)."""
 
 GRID_TERMS = ("grid_intensity.part", "grid_intensity.whole")
-
-NOTHING_OWN = "nothing of the site makes it differ from its grid: no own production, storage or certificates"
 
 PARKS = "for reference only: the limits apply to parks"
 
@@ -124,7 +122,10 @@ def of_charging(stretch: Stretch, facility: Facility) -> IndicatorValue:
     """
     require_group(facility, "transport")
     if facility.basis != "direct":
-        raise MissingInput("petrol is compared without upstream emissions", 'set [grid] basis = "direct"')
+        raise MissingInput(
+            "petrol is compared without upstream emissions",
+            'set [grid] basis = "direct"; a zone without a direct row also needs factor_g_per_kwh or a [[grid.source]]',
+        )
     sums = summed(stretch, "transport_emission", "transport_energy")
     carbon, energy = sums.kg("transport_emission"), sums.kwh("transport_energy")
     intensity = 1e3 * quotient(carbon, energy, f"no EV charging in {stretch.name}")

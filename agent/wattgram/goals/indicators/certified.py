@@ -46,7 +46,8 @@ def certified(stretch: Stretch, facility: Facility, most: float, *, renewable: b
     matched = fsum(day.sums.get("matched_energy", 0.0) for day in stretch.days if "load_energy" in day.sums)
     if matched and not (renewable and nuclear):  # the windows do not separate the streams by the hour
         hourly = min(most, matched / 1e3)
-        carbon = hourly * next((stream.factor for stream in streams if stream.path is not None), 0.0)
+        # of several factors the highest: the windows do not tell which streams the hours matched
+        carbon = hourly * max((stream.factor for stream in streams if stream.path is not None), default=0.0)
         inputs.append(Input("certificates matched by the hour", hourly, "kWh", "windows"))
     given: list[tuple[float, float]] = []
     for stream in streams:

@@ -93,7 +93,7 @@ def solar_charging_target(stretch: Stretch, facility: Facility) -> Target | NoTa
             "the share of an even charging is not stored for these days",
             "wait for new days, or set [goals.target] A10 in %",
         )
-    return Target(even, "own renewable share of the site's mix, if the charging were spread evenly")
+    return Target(even, "own renewable share of the site's mix, if the charging were spread evenly", start=even)
 
 
 @as_finding
@@ -218,7 +218,7 @@ def reduction_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
     if left is None:
         return NoTarget("the baseline has no path", "add yearly to [goals.baseline.B04]: -0.03 is -3 % a year")
     years = year_of(stretch, facility) - base.year
-    return Target(100.0 * (1.0 - left), f"1 - {left:.4g} after {years} years; {pace(base)}", own=True)
+    return Target(100.0 * (1.0 - left), f"1 - {left:.4g} after {years} years; {pace(base)}", own=True, start=0.0)
 
 
 INDICATORS = {

@@ -11,12 +11,11 @@ from wattgram.goals.terms.indicator import Facility
 from wattgram.goals.terms.missing import MissingInput, shown
 
 from . import fuels
-from .entered import amount, amount_if_any
+from .entered import EnteredAmount, amount, amount_if_any
 from .stored import summed
 
 HEAT_FACTOR = 0.11
-"""CO2 of bought heat, tCO2/GJ: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
-
+"""CO2 of bought heat in China, tCO2/GJ: GB/T 32150-2025 clauses 7.5.6 to 7.5.7 (METHOD 1.2)."""
 
 FUEL = "fuel_emission"
 """Sum of the windows with the CO2 of the fuel for electricity."""
@@ -71,11 +70,11 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     for_heat = fuels.heat_carbon(stretch, facility)
     sums = summed(_with_fuel_emission(stretch), FUEL, "scope2_location")
     bought = amount_if_any("heat", stretch, facility)
-    factor = Input("factor of heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
+    factor = heat_factor(bought, facility)
     return Inventory(
         fuel=fsum((sums.tonnes(FUEL), *(operand.value for operand in for_heat))),
         imported=sums.tonnes("scope2_location"),
-        heat=bought.value * HEAT_FACTOR,
+        heat=bought.value * factor.value,
         process=0.0,
         inputs=(
             sums.mass("fuel for electricity (scope 1)", FUEL),
@@ -87,6 +86,24 @@ def energetic(stretch: Stretch, facility: Facility) -> Inventory:
     )
 
 
+def heat_factor(heat: EnteredAmount, facility: Facility) -> Input:
+    """Return the CO2 of heat that is bought or sold, tCO2/GJ: the site's, else China's in China.
+
+    MissingInput: heat outside of mainland China without a factor of the site. No heat needs no factor.
+    """
+    own = facility.goals.heat_factor
+    if own is not None:
+        return Input("factor of heat", own, "tCO2/GJ", "[goals] heat_factor")
+    if facility.in_china:
+        return Input("factor of heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")
+    if heat.value:
+        raise MissingInput(
+            f"no factor of heat is known of zone {facility.grid_zone}",
+            "set [goals] heat_factor, the tCO2/GJ of the heat by its supplier",
+        )
+    return Input("factor of heat", 0.0, "tCO2/GJ", "no heat")
+
+
 def with_sales(whole: Inventory, stretch: Stretch, facility: Facility) -> Inventory:
     """Return an inventory with the CO2 of sold power and heat: export x factor of the import, entry "heat_sold".
 
@@ -95,7 +112,8 @@ def with_sales(whole: Inventory, stretch: Stretch, facility: Facility) -> Invent
     exported = (stretch.sum("grid_export_energy") or 0.0) / 1e3
     heat = amount_if_any("heat_sold", stretch, facility)
     inputs: list[Input] = []
-    sold = heat.value * HEAT_FACTOR
+    worth = heat_factor(heat, facility)
+    sold = heat.value * worth.value
     if exported > 0.0:
         imported = (stretch.sum("grid_import_energy") or 0.0) / 1e3
         if imported > 0.0:
@@ -109,7 +127,7 @@ def with_sales(whole: Inventory, stretch: Stretch, facility: Facility) -> Invent
         sold += exported * factor.value / 1e6
         inputs += [Input("export", exported, "kWh", "windows"), factor]
     if heat.inputs:
-        inputs += [*heat.inputs, Input("factor of heat", HEAT_FACTOR, "tCO2/GJ", "GB/T 32150-2025, METHOD 1.2")]
+        inputs += [*heat.inputs, worth]
     return replace(whole, sold=sold, inputs=(*whole.inputs, *inputs))
 
 

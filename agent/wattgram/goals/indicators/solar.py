@@ -11,6 +11,7 @@ from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, quotient, shown
 from wattgram.goals.terms.yearly_path import year_of
 
+from .array_performance import performance_ratio
 from .stored import has_sums, summed, windows
 from .target_sources import rule, ruled
 
@@ -53,14 +54,17 @@ def alignment_target(stretch: Stretch, facility: Facility) -> Target | None:
         return None
     points = 2.0 if base.yearly is None else 100.0 * base.yearly
     value = base.value + points * (year_of(stretch, facility) - base.year)
-    return Target(min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice", own=True)
+    return Target(
+        min(100.0, value), f"baseline of {base.year}, {points:+g} points/a, site choice", own=True, start=base.value
+    )
 
 
 @as_finding
 def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
-    """Return PVPEN = P_pv,ac / P_load,max, kW/kW, and Yf = E_pv / P0, kWh/kWp (goals A11; IEC 61724-1).
+    """Return PVPEN = P_pv,ac / P_load,max, kW/kW, the yield E_pv / P_pv,ac, and PR (goals A11; IEC 61724-1).
 
-    P0: `rated_power`. P_load,max: highest 15-minute mean so far.
+    P_pv,ac: `rated_power`. P_load,max: highest 15-minute mean so far. The yield is per kW of rated AC power: Y_f of the
+    standard is per peak power of the modules.
     """
     devices = facility.of_role("pv")
     if not devices:
@@ -71,19 +75,22 @@ def penetration(stretch: Stretch, facility: Facility) -> IndicatorValue:
     power = fsum(device.rated_power or 0.0 for device in devices)
     peak = max((day.quarters.peak for day in stretch.days), default=0.0)
     value = quotient(power, peak, f"no load in the quarter-hours of {stretch.name}")
-    made = summed(stretch, "pv_energy")
+    made, ratio = summed(stretch, "pv_energy"), performance_ratio(stretch, facility)
     return IndicatorValue(
         value,
         (
             Input("rated power of PV", power / 1e3, "kW", "[[device]] rated_power"),
             Input("highest 15-minute load", peak / 1e3, "kW", f"quarter-hours of {windows(len(stretch.days))}"),
             made.energy("PV energy", "pv_energy"),
+            *ratio.inputs,
         ),
         f"{shown(power / 1e3)} / {shown(peak / 1e3)} = {shown(value)} kW/kW",
         (
-            SecondaryValue("yield so far", made.values["pv_energy"] / power, "kWh/kWp"),
+            SecondaryValue("yield so far", made.values["pv_energy"] / power, "kWh/kW"),
+            *ratio.values,
             *((NATIONAL_PV,) if facility.in_china else ()),
         ),
+        note=ratio.why,
     )
 
 

@@ -10,6 +10,9 @@ from wattgram.goals.terms.day import Day, Stretch
 from wattgram.goals.terms.finding import Input
 from wattgram.goals.terms.missing import MissingInput, days_text
 
+NO_SUM_REMEDY = "wait for a day with these values; `wattgram report` shows the stored ones"
+"""Remedy where no day has a sum."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredSums:
@@ -52,7 +55,8 @@ def summed(stretch: Stretch, *names: str, condition: Callable[[Day], bool] = lam
     days = [day for day in stretch.days if has_sums(day, names) and condition(day)]
     if not days:
         absent = [name for name in names if stretch.sum(name) is None] or list(names)
-        raise MissingInput(f"no day of {stretch.name} has {' and '.join(absent)}")
+        words = dict.fromkeys(name.partition(".")[0].replace("_", " ") for name in absent)
+        raise MissingInput(f"no day of {stretch.name} has {' and '.join(words)}", NO_SUM_REMEDY)
     covered = fsum(day.covered for day in days)
     coverage = min(1.0, covered / stretch.elapsed) if stretch.elapsed else 0.0
     return StoredSums({name: fsum(day.sums[name] for day in days) for name in names}, len(days), coverage)

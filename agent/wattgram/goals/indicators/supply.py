@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from math import hypot, inf
 
 from wattgram.config.role_keys import BURNERS
 from wattgram.goals.quantities.fuel_heat import worth
 from wattgram.goals.terms.day import DeviceDay, Stretch
-from wattgram.goals.terms.finding import IndicatorValue, Input, SecondaryValue
-from wattgram.goals.terms.indicator import Facility, Indicator, NoTarget, Target
+from wattgram.goals.terms.finding import Finding, IndicatorValue, Input, SecondaryValue
+from wattgram.goals.terms.indicator import Facility, Indicator, IndicatorVariant, NoTarget, Target
 from wattgram.goals.terms.missing import MissingInput, as_finding, days_text, shown
 
+from .array_performance import ADD_ARRAY, availability
 from .target_sources import rule
 
 CURVE_COVERAGE = 0.98
@@ -212,7 +213,52 @@ def _observed_share(stretch: Stretch, names: list[str]) -> float:
     return sum(_time_share(stretch, name, lambda day: day.observed) for name in names) / len(names)
 
 
+def own_or_grid_supply(stretch: Stretch, facility: Facility) -> Finding:
+    """Return the availability of own supply, %, where arrays have a sensor, else the voltage of the grid (goals B13).
+
+    The configuration alone decides. The voltage stands beside the availability.
+    """
+    if not facility.goals.arrays:
+        return voltage(stretch, facility)
+    found = available(stretch, facility)
+    grid = voltage(stretch, facility)
+    if not isinstance(found, IndicatorValue) or not isinstance(grid, IndicatorValue):
+        return found
+    beside = (SecondaryValue(VOLTAGE.indicator, grid.value, "%"), *map(_of_grid, grid.extras))
+    return replace(found, extras=(*found.extras, *beside))
+
+
+def _of_grid(extra: SecondaryValue) -> SecondaryValue:
+    return replace(extra, name=f"{extra.name}, grid")
+
+
+available = as_finding(availability)
+
+
+def _grid_duty(facility: Facility) -> NoTarget | None:
+    goals = facility.goals
+    if goals.arrays:
+        judged = "B13" in goals.targets or "B13" in goals.milestones
+        return None if judged else NoTarget("the site has set no target", "set [goals.target] B13 in %")
+    add = f"for a light on the availability of own supply, {ADD_ARRAY}, and set [goals.target] B13 in %"
+    return NoTarget("the voltage is the grid's duty", add)
+
+
+VOLTAGE = IndicatorVariant(
+    "voltage within limits",
+    "10-minute means within ±7 % of the nominal voltage ÷ all; also availability = supplied ÷ observed time",
+)
+OWN_SUPPLY = IndicatorVariant(
+    "availability of own supply",
+    "Σ (peak power x time producing) ÷ Σ (peak power x time with 100 W/m2 in the plane of the modules)",
+)
+
+
 INDICATORS: dict[str, Indicator] = {
     "B11": Indicator(fuel_efficiency, target=curve_target),
-    "B13": Indicator(voltage),
+    "B13": Indicator(
+        own_or_grid_supply,
+        unjudged=_grid_duty,
+        variant=lambda facility: OWN_SUPPLY if facility.goals.arrays else VOLTAGE,
+    ),
 }

@@ -14,7 +14,7 @@ from . import fuels
 from .certified import certified
 from .solar import sufficiency
 from .stored import summed
-from .target_sources import rule, ruled, why_none
+from .target_sources import NOTHING_OWN, rule, ruled, why_none
 
 
 @as_finding
@@ -151,13 +151,20 @@ def clean(stretch: Stretch, facility: Facility) -> IndicatorValue:
 
 
 def clean_target(stretch: Stretch, facility: Facility) -> Target | NoTarget:
-    """Return 90 % for a site that declares itself a zero-carbon park; no target for other sites (goals B09)."""
+    """Return 90 % for a site that declares itself a zero-carbon park; no target for other sites (goals B09).
+
+    A site that reaches the target by its grid alone has no merit, and no light.
+    """
     if not facility.goals.zero_carbon_park:
         return NoTarget(
             "only a zero-carbon park has a target by rule",
             "set [goals.target] B09 in %, or [goals] zero_carbon_park = true if the site is one",
         )
-    return ruled("park_clean_energy", "B09", stretch, facility)
+    target = ruled("park_clean_energy", "B09", stretch, facility)
+    found = clean(stretch, facility) if not facility.has_supply_of_its_own else None
+    if isinstance(target, Target) and isinstance(found, IndicatorValue) and found.value >= target.value:
+        return NoTarget(NOTHING_OWN, "add own production, storage or certificates, or set [goals.target] B09")
+    return target
 
 
 INDICATORS = {

@@ -12,6 +12,9 @@ from wattgram.goals.terms.missing import MissingInput
 
 from .years import local
 
+NOTHING_OWN = "nothing of the site makes it differ from its grid: no own production, storage or certificates"
+"""Why a site has no light for what its grid alone gives."""
+
 
 def last_day(stretch: Stretch, facility: Facility) -> date:
     """Return the last local day of a period: a rule must be valid on it."""

@@ -94,7 +94,12 @@ class ReachedClass:
 def reached_class(
     product: ProductSettings, unit: str, value: float, stretch: Stretch, facility: Facility
 ) -> ReachedClass:
-    """Return the class of a value; withheld, with the reason, if the input of a correction is missing."""
+    """Return the class of a value; withheld, with the reason, if the input of a correction is missing.
+
+    Outside of mainland China the value has no class.
+    """
+    if not facility.in_china:
+        return ReachedClass(None, "")
     limit = limit_of(product, unit)
     if limit is None:
         process = product.process or "no process"

@@ -19,6 +19,8 @@ class DeviceDay:
     (GB/T 12325-2008). supplied: time with any voltage, s of `observed` s.
     temperature: mean ambient temperature over `temperature_seconds`, degC. curve_energy, curve_heat: Wh of a genset or
     CHP with a fuel meter and a configured efficiency, and heat of the fuel for this energy by that efficiency.
+    yield_energy, yield_irradiation: Wh of a PV array and Wh/m2 in the plane of its modules, over the `yield_seconds`
+    with both. sunny_seconds: of these with at least `SUNNY` W/m2; producing_seconds: of these with production.
     """
 
     energy: float = 0.0
@@ -36,6 +38,11 @@ class DeviceDay:
     temperature_seconds: float = 0.0
     curve_energy: float = 0.0
     curve_heat: float = 0.0
+    yield_energy: float = 0.0
+    yield_irradiation: float = 0.0
+    yield_seconds: float = 0.0
+    sunny_seconds: float = 0.0
+    producing_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

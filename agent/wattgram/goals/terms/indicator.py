@@ -76,12 +76,14 @@ class Facility:
 class Target:
     """Target of a value at the end of its period, in the indicator's unit, and the source of the target.
 
-    own: the site set the target or its path.
+    own: the site set the target or its path. start: value of a site that changes nothing, such as its baseline, None
+    for unknown; the tolerance ends halfway to it.
     """
 
     value: float
     source: str
     own: bool = False
+    start: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +98,21 @@ Better = Literal["lower", "higher"]
 
 
 @dataclass(frozen=True, slots=True)
+class IndicatorVariant:
+    """Name and formula of an indicator that depends on the configuration."""
+
+    indicator: str
+    formula: str
+
+
+@dataclass(frozen=True, slots=True)
 class Indicator:
     """An indicator. find: computes the value of a stretch. target: default target of the period, None for none.
 
     better: good side of the target. total: True for a sum, which grows over the period like its path; False for a
     ratio, whose path is the target. elsewhere: why the claim is context outside of mainland China, "" if it is not.
+    unjudged: why the value has no light even with a target of the site, None if it can have one. variant: name and
+    formula in a site, None for those of the claim.
     """
 
     find: Callable[[Stretch, Facility], Finding]
@@ -108,3 +120,5 @@ class Indicator:
     target: Callable[[Stretch, Facility], Target | NoTarget | None] = lambda _stretch, _facility: None
     total: bool = False
     elsewhere: str = ""
+    unjudged: Callable[[Facility], NoTarget | None] = lambda _facility: None
+    variant: Callable[[Facility], IndicatorVariant] | None = None

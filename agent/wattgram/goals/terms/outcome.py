@@ -15,7 +15,7 @@ State = Literal["on track", "off track", "not enough data", "context only", "man
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Value and path as of an instant, UTC ns. good: within 2 % of the path, or better."""
+    """Value and path as of an instant, UTC ns. good: within the tolerance of the path, or better."""
 
     as_of: int
     value: float

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from wattgram.base import toml_table
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import document, instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import UNKNOWN, Factors
@@ -22,7 +23,7 @@ from wattgram.grid.signal import NS
 
 from . import grid_source
 from .grid_source import SourceParts
-from .mix_table import MixRow, mixes
+from .mix_table import MixRow, agreed, mixes
 from .source_settings import SourceConfig, SourceTerms
 from .web_source import WebRequest, WebSettings, WebSource, WebValues, aligned, read_web_with_token
 
@@ -103,7 +104,9 @@ def made(config: SourceConfig, settings: EiaSettings, parts: SourceParts) -> Web
     """Make a source that polls the API."""
     web = settings.web
     service = Eia(settings.respondent, parts.factors, settings.token, web.url)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,7 @@ class Eia:
     @property
     def secret(self) -> str:
         """The key, a part of the address."""
-        return self.token
+        return revealed(self.token) or ""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -128,7 +131,7 @@ class Eia:
     def requests(self, since: int, now: int) -> Sequence[WebRequest]:
         """Return one request for the whole hours since `since`, and two more for the comparison with the day before."""
         query = {
-            "api_key": self.token,
+            "api_key": self.secret,
             "frequency": "hourly",
             "data[0]": "value",
             "facets[respondent][]": self.respondent,
@@ -143,6 +146,9 @@ class Eia:
     def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
         """Return a signal for each hour with a mix; ValueError for an unexpected shape or another respondent."""
         top = mapping(mapping(document(body), "answer").get("response"), "response")
+        frequency = top.get("frequency", "hourly")
+        if frequency != "hourly":
+            raise ValueError(f"frequency: found {quoted(frequency)}; expected 'hourly'")
         hours: dict[int, dict[str, float | None]] = {}
         for item in sequence(top.get("data"), "data"):
             self._take(mapping(item, "data"), hours)
@@ -159,7 +165,8 @@ class Eia:
         amounts = hours.setdefault(instant(row.get("period"), "period"), {})
         value = row.get("value")
         amount = None if value is None or value == "" else number(value, f"value of {quoted(code)}")
-        amounts[code] = max(0.0, amount) if amount is not None and code in EIA_NET else amount
+        net = max(0.0, amount) if amount is not None and code in EIA_NET else amount
+        amounts[code] = agreed(amounts, code, net)
 
 
 def _hour_text(time: int) -> str:

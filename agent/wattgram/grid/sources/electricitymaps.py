@@ -13,6 +13,8 @@ from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from wattgram.base import toml_table
+from wattgram.base.errors import FeedRefused
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import document, instant, mapping, number, quoted, sequence
 from wattgram.grid.mix import UNKNOWN, Factors, fuel_of
@@ -40,7 +42,10 @@ ELECTRICITYMAPS_INTERVAL = 900.0
 HOUR = 3600 * NS
 
 GRANULARITY_SECONDS = {"5_minutes": 300, "15_minutes": 900, "hourly": 3600}
-"""Length of a value's period in s, by the name of its granularity."""
+"""Length of a value's period in s, by the name of its granularity. The means of days, months and years are not used."""
+
+SANDBOX = "sandbox"
+"""Word in `estimationMethod` (SANDBOX_MODE_DATA) and `_disclaimer` of each response to a sandbox token."""
 
 CHARGED = {"battery storage": "battery discharge", "hydro storage": "hydro discharge"}
 """Storages of version 4, and the fuel name of their discharge."""
@@ -90,7 +95,9 @@ def made(config: SourceConfig, settings: ElectricityMapsSettings, parts: SourceP
     """Make a source that polls the API."""
     web = settings.web
     service = ElectricityMaps(settings.zone, parts.factors, settings.token, web.url, settings.mix)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +113,12 @@ class ElectricityMaps:
     @property
     def secret(self) -> str:
         """The token."""
-        return self.token
+        return revealed(self.token) or ""
 
     @property
     def headers(self) -> Mapping[str, str]:
         """The header with the token."""
-        return {"auth-token": self.token}
+        return {"auth-token": self.secret}
 
     def requests(self, since: int, now: int) -> Sequence[WebRequest]:
         """Return the present hour, the last day, the missing days before, and the forecast."""
@@ -131,11 +138,11 @@ class ElectricityMaps:
         ]
 
     def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
-        """Return the signals of one object, or of the lists data, history and forecast; ValueError without any."""
+        """Return the signals of one object, or of the lists data, history and forecast.
+
+        ValueError without any usable; FeedRefused for the invented values of a sandbox token.
+        """
         top = mapping(document(body), "answer")
-        zone = top.get("zone", self.zone)
-        if zone != self.zone:
-            raise ValueError(f"zone: found {quoted(zone)}; expected {self.zone!r}")
         lists = [name for name in ("data", "history", "forecast") if name in top]
         if not lists:
             if request.name == "forecast":
@@ -167,8 +174,19 @@ class ElectricityMaps:
         )
 
     def _signal(self, found: Mapping[str, Any], tier: int | None, arrived: int, before: Mapping[str, float]) -> Signal:
+        if any(SANDBOX in str(found.get(name, "")).lower() for name in ("estimationMethod", "_disclaimer")):
+            raise FeedRefused(
+                "sandbox token, whose values are invented; create a production token at https://app.electricitymaps.com"
+            )
+        zone = found.get("zone", self.zone)
+        if zone != self.zone:
+            raise ValueError(f"zone: found {quoted(zone)}; expected {self.zone!r}")
+        granularity = found.get("temporalGranularity") or "hourly"
+        if granularity not in GRANULARITY_SECONDS:
+            allowed = ", ".join(GRANULARITY_SECONDS)
+            raise ValueError(f"temporalGranularity: found {quoted(granularity)}; expected one of {allowed}")
         begin = instant(found.get("datetime"), "datetime")
-        end = begin + GRANULARITY_SECONDS.get(str(found.get("temporalGranularity")), 3600) * NS
+        end = begin + GRANULARITY_SECONDS[granularity] * NS
         estimated = found.get("isEstimated") is not False
         if not self.mix:
             basis = found.get("emissionFactorType", self.factors.basis)

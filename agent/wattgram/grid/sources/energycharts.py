@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import isnan
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
@@ -16,7 +17,7 @@ from wattgram.grid.signal import FORECAST, MEASURED, NS, Signal
 
 from . import grid_source
 from .grid_source import SourceParts
-from .mix_table import MixRow, mixes
+from .mix_table import MixRow, agreed, mixes
 from .source_settings import SourceConfig, SourceTerms
 from .web_source import UTC_DAY, WebRequest, WebSettings, WebSource, WebValues, aligned, minute_text, read_web
 
@@ -48,7 +49,7 @@ SERIES_FUELS = {
 }
 """Fuel of each generation series of the API."""
 
-NO_GENERATION = ("load", "share", "trading", "consumption", "price")
+NO_GENERATION = ("load", "share", "trading", "consumption", "price", "import", "export", "balance", "cross border")
 """Words in the names of series that are not generation."""
 
 NATIONS = {"uk": "GB", "eu": ""}
@@ -99,7 +100,9 @@ def made(config: SourceConfig, settings: EnergyChartsSettings, parts: SourcePart
     """Make a source that polls the API."""
     web = settings.web
     service = EnergyCharts(settings.country, parts.factors, web.url, not settings.mix)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,42 +134,51 @@ class EnergyCharts:
     def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
         """Return a signal for each quarter hour with a mix or an intensity."""
         top = mapping(document(body), "answer")
-        times = [unix(item, "unix_seconds") for item in sequence(top.get("unix_seconds"), "unix_seconds")]
-        if any(later <= time for time, later in pairwise(times)):
+        listed = [unix(item, "unix_seconds") for item in sequence(top.get("unix_seconds"), "unix_seconds")]
+        if any(later < time for time, later in pairwise(listed)):
             raise ValueError("unix_seconds: found times that do not rise")
+        times = sorted(set(listed))
         ends = [min(later, time + 4 * VALUE_STEP) for time, later in pairwise(times)] + [
             time + VALUE_STEP for time in times[-1:]
         ]
         spans = list(zip(times, ends, strict=True))
         if self.co2eq:
-            return WebValues(self._published(top, spans, arrived))
-        return mixes(_rows(top, spans), SERIES_FUELS, self.factors, f"energycharts {self.country}", arrived, before)
+            return WebValues(self._published(top, spans, listed, arrived))
+        return mixes(
+            _rows(top, spans, listed), SERIES_FUELS, self.factors, f"energycharts {self.country}", arrived, before
+        )
 
-    def _published(self, top: Mapping[str, Any], spans: Sequence[tuple[int, int]], arrived: int) -> list[Signal]:
+    def _published(
+        self, top: Mapping[str, Any], spans: Sequence[tuple[int, int]], listed: Sequence[int], arrived: int
+    ) -> list[Signal]:
         made = []
         for name, tier in (("co2eq", MEASURED), ("co2eq_forecast", FORECAST)):
-            values = _column(top.get(name, []), name, len(spans))
+            values = _column(top.get(name, []), name, listed)
             for (begin, end), value in zip(spans, values, strict=True):
-                if value is not None:
+                if value is not None and not isnan(value):
                     made.append(Signal(value, "lifecycle", f"energycharts {self.country}", tier, begin, end, arrived))
         return made
 
 
-def _rows(top: Mapping[str, Any], spans: Sequence[tuple[int, int]]) -> list[MixRow]:
+def _rows(top: Mapping[str, Any], spans: Sequence[tuple[int, int]], listed: Sequence[int]) -> list[MixRow]:
     columns: dict[str, list[float | None]] = {}
     for item in sequence(top.get("production_types"), "production_types"):
         series = mapping(item, "production_types")
         name = str(series.get("name")).lower()
         if name in SERIES_FUELS or not any(word in name for word in NO_GENERATION):
-            columns[name] = _column(series.get("data"), quoted(name), len(spans))
+            columns[name] = _column(series.get("data"), quoted(name), listed)
     return [
         MixRow(begin, end, {name: column[index] for name, column in columns.items()})
         for index, (begin, end) in enumerate(spans)
     ]
 
 
-def _column(found: object, what: str, rows: int) -> list[float | None]:
+def _column(found: object, what: str, listed: Sequence[int]) -> list[float | None]:
+    """Return a value for each different time of `listed`; NaN for two different values of a time."""
     values = sequence(found, what)
-    if values and len(values) != rows:
-        raise ValueError(f"{what}: found {len(values)} values; expected {rows}, one for each of unix_seconds")
-    return [None if value is None else number(value, what) for value in values] or [None] * rows
+    if values and len(values) != len(listed):
+        raise ValueError(f"{what}: found {len(values)} values; expected {len(listed)}, one for each of unix_seconds")
+    column: dict[str, float | None] = {}
+    for time, value in zip(map(str, listed), values or [None] * len(listed), strict=True):
+        column[time] = agreed(column, time, None if value is None else number(value, what))
+    return list(column.values())

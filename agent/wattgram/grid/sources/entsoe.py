@@ -17,6 +17,7 @@ from typing import ClassVar
 from urllib.parse import urlencode
 
 from wattgram.base import toml_table
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import instant, number, quoted
 from wattgram.grid.mix import UNKNOWN, Factors
@@ -24,7 +25,7 @@ from wattgram.grid.signal import NS
 
 from . import grid_source
 from .grid_source import SourceParts
-from .mix_table import MixRow, mixes
+from .mix_table import MixRow, agreed, mixes
 from .small_xml import Element, parsed
 from .source_settings import SourceConfig, SourceTerms
 from .web_source import UTC_DAY, WebRequest, WebSettings, WebSource, WebValues, aligned, read_web_with_token
@@ -107,7 +108,9 @@ def made(config: SourceConfig, settings: EntsoeSettings, parts: SourceParts) -> 
     """Make a source that polls the platform."""
     web = settings.web
     service = Entsoe(settings.area, parts.factors, settings.token, web.url)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class Entsoe:
     @property
     def secret(self) -> str:
         """The token, a part of the address."""
-        return self.token
+        return revealed(self.token) or ""
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -145,7 +148,7 @@ class Entsoe:
             "in_Domain": self.area,
             "periodStart": _digits(begin),
             "periodEnd": _digits(end),
-            "securityToken": self.token,
+            "securityToken": self.secret,
         }
         return WebRequest(f"generation from {_digits(begin)}", f"{self.base}?{urlencode(query)}", optional)
 
@@ -204,16 +207,22 @@ def _curve(code: str, period: Element, *, filled: bool) -> _Curve:
 
 
 def _rows(curves: Sequence[_Curve]) -> list[MixRow]:
-    """Return rows of the shortest resolution; a mean power of an hour is that of each of its quarters."""
+    """Return rows of the shortest resolution; a mean power of an hour is that of each of its quarters.
+
+    A type may have several series for different times, and the platform repeats series. For the same time the shorter
+    resolution counts, and equal amounts count once; two different ones make the period unusable.
+    """
     step = min(curve.length for curve in curves)
     rows: dict[int, dict[str, float | None]] = {}
-    for curve in curves:
+    lengths: dict[tuple[int, str], int] = {}
+    for curve in sorted(curves, key=lambda curve: curve.length):
         if curve.length % step:
             raise ValueError(f"resolution: found {curve.length // NS} s beside {step // NS} s; expected a multiple")
         for begin, amount in curve.points.items():
             for time in range(begin, begin + curve.length, step):
                 amounts = rows.setdefault(time, {})
-                amounts[curve.code] = (amounts.get(curve.code) or 0.0) + amount  # one type may have several series
+                if lengths.setdefault((time, curve.code), curve.length) == curve.length:
+                    amounts[curve.code] = agreed(amounts, curve.code, amount)
     return [MixRow(time, time + step, amounts) for time, amounts in sorted(rows.items())]
 
 

@@ -8,12 +8,15 @@ A service publishes the series of a period one after the other, and some series 
   amount is the largest of three: the last known one, the next known one, and those of the day before within an hour of
   the same time, which tell a roof at night from a roof at noon. Without a day before, it is the largest of the table.
 - A period that may lack more than a tenth of its generation gives no signal.
+- A period younger than an hour in which a large amount has become exactly 0 waits, too: services write 0 for a value
+  that has not arrived.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 
 from wattgram.base.untrusted import quoted
 from wattgram.grid.mix import STORAGE_FUELS, UNKNOWN, Factors
@@ -36,7 +39,10 @@ MOST_NAMES = 4
 
 @dataclass(frozen=True, slots=True)
 class MixRow:
-    """Amounts by series from `begin` to before `end`, UTC ns; None for an unknown amount."""
+    """Amounts by series from `begin` to before `end`, UTC ns; None for an unknown amount.
+
+    NaN for an amount of which the response has two different numbers: the row is not used.
+    """
 
     begin: int
     end: int
@@ -50,6 +56,7 @@ class _Holes:
     `mistake` has no time: a text that changes with each poll would fill the log.
     """
 
+    empty: dict[str, None] = field(default_factory=dict)
     estimated: dict[str, None] = field(default_factory=dict)
     unused: dict[str, None] = field(default_factory=dict)
     mistake: str = ""
@@ -61,6 +68,8 @@ class _Holes:
             parts.append(f"{_names(self.unused)} missing: these periods are not used")
         if self.estimated:
             parts.append(f"{_names(self.estimated)} missing for a time: counted as fuel unknown, estimated")
+        if self.empty:
+            parts.append(f"{_names(self.empty)} without any value: taken as no part of this grid")
         if self.mistake:
             parts.append(f"a mix is not used: {self.mistake}")
         return "; ".join(parts)
@@ -83,11 +92,19 @@ def mixes(
     series = {name for row in rows for name, amount in row.amounts.items() if amount is not None}
     gone = _gone(series, fuels, before)
     holes = _Holes()
+    holes.empty |= dict.fromkeys(
+        name for row in rows for name in row.amounts if name not in series and fuels.get(name, UNKNOWN) not in gone
+    )
     made: list[Signal] = []
+    doubtful = {name for row in rows for name, amount in row.amounts.items() if amount is not None and isnan(amount)}
+    if doubtful:
+        holes.mistake = f"{_names(dict.fromkeys(doubtful))} with two different amounts"
+        rows = [row for row in rows if not any(amount is not None and isnan(amount) for amount in row.amounts.values())]
     for index, row in enumerate(rows):
         known = {name: amount for name, amount in row.amounts.items() if amount is not None}
         missing = sorted(series - known.keys())
-        if not known or (missing and row.end > arrived - COMPLETION):
+        fresh = row.end > arrived - COMPLETION
+        if not known or (fresh and (missing or _has_dropped(rows, index, fuels))):
             continue
         whole = sum(amount for amount in known.values() if amount > 0.0)
         hole = sum(_amount(rows, index, name) for name in missing) + sum(gone.values()) * whole
@@ -104,6 +121,34 @@ def mixes(
         except ValueError as error:  # an unusable period does not discard the others
             holes.mistake = holes.mistake or str(error)
     return WebValues(made, holes.remark())
+
+
+def _has_dropped(rows: Sequence[MixRow], index: int, fuels: Mapping[str, str]) -> bool:
+    """Return whether a large amount has become exactly 0: services write 0 for a value that has not arrived.
+
+    A storage may stop at any time.
+    """
+    return any(
+        amount == 0.0
+        and fuels.get(name) not in STORAGE_FUELS
+        and (last := _last_known(rows[:index], name)) is not None
+        and last[0]
+        > LARGEST_HOLE * sum(found for found in last[1].amounts.values() if found is not None and found > 0.0)
+        for name, amount in rows[index].amounts.items()
+    )
+
+
+def _last_known(rows: Sequence[MixRow], name: str) -> tuple[float, MixRow] | None:
+    """Return the last amount of a series that is not 0, and its row."""
+    return next(((amount, row) for row in reversed(rows) if (amount := row.amounts.get(name))), None)
+
+
+def agreed(amounts: Mapping[str, float | None], name: str, amount: float | None) -> float | None:
+    """Return the amount of a series that a response may give more than once: NaN for a second, different number."""
+    before = amounts.get(name)
+    if before is None or amount is None:
+        return amount if before is None else before
+    return amount if amount == before else nan
 
 
 def _amount(rows: Sequence[MixRow], index: int, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
 from wattgram.base.errors import SinkError
+from wattgram.base.fair_share import FairShare
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
@@ -81,7 +83,7 @@ class MqttSource:
     def __init__(
         self, feed: Feed, broker: MqttConfig, topic: str, terms: ValueTerms, clock: Clock, chance: random.Random
     ) -> None:
-        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - 16 MB that reading the settings does not need
+        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that reading the settings does not need
 
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)
@@ -93,13 +95,16 @@ class MqttSource:
 
     async def run(self) -> None:
         """Receive messages until cancelled."""
-        wait = FIRST_WAIT
+        wait, share, loop = FIRST_WAIT, FairShare(), asyncio.get_running_loop()
         while True:
             self.pulse.within(inf)  # the next message may come at any time
             try:
                 async for message in self._broker.listen(self._topic, MESSAGE_BYTES):
                     wait = FIRST_WAIT
-                    self.take(message)
+                    begin = loop.time()
+                    # In a thread: the largest message takes a tenth of a second, on a small board half a second.
+                    self._put(await asyncio.to_thread(self._read, message))
+                    await asyncio.sleep(share.pause(begin, loop.time()))
             except SinkError as error:
                 self.feed.failed(str(error))
             except Exception as error:  # noqa: BLE001 - a source must not end the daemon, whatever the broker sent
@@ -109,8 +114,19 @@ class MqttSource:
 
     def take(self, message: Message) -> None:
         """Put the signals of a message into the feed; an unusable message changes only the state."""
+        self._put(self._read(message))
+
+    def _read(self, message: Message) -> list[Signal] | ValueError:
         try:
-            self.feed.put(self._signals(message))
+            return self._signals(message)
+        except ValueError as error:
+            return error
+
+    def _put(self, found: list[Signal] | ValueError) -> None:
+        try:
+            if isinstance(found, ValueError):
+                raise found
+            self.feed.put(found)
         except ValueError as error:
             self.feed.failed(f"unusable message: {error}")
 

@@ -18,12 +18,15 @@ MARK = ("estimated", "isEstimated")
 BASIS = ("basis",)
 """Names of an entry's parts; the first name of each is the documented one."""
 
+JSON_FILE_ELEMENTS = 2_000_000
+"""Most elements of a file of the site: some years of quarter hours."""
+
 YES, NO = ("true", "1", "yes"), ("false", "0", "no", "")
 
 
 def from_json(data: bytes) -> list[SuppliedValue]:
     """Return the values of a JSON number, an object, a list of objects or `{"data": [...]}`; ValueError otherwise."""
-    found = document(data)
+    found = document(data, JSON_FILE_ELEMENTS)
     if isinstance(found, int | float) and not isinstance(found, bool):
         found = {VALUE[0]: found}
     if isinstance(found, dict) and isinstance(found.get("data"), list):

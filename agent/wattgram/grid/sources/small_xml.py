@@ -7,8 +7,8 @@ from xml.parsers import expat
 
 from wattgram.base.untrusted import quoted
 
-XML_ELEMENTS = 100_000
-"""Largest number of elements; a day of quarter hours with twenty series has 6000."""
+XML_ELEMENTS = 50_000
+"""Largest number of elements, 170 bytes of memory each; a day of quarter hours with twenty series has 6000."""
 
 XML_LEVELS = 16
 """Largest depth of elements."""

@@ -13,7 +13,7 @@ from wattgram.base import toml_table
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import EARLIEST, LATEST, nanoseconds, quoted
 from wattgram.grid.mix import Factors
-from wattgram.grid.signal import ESTIMATED, MEASURED, NS, SUPPLIED, Signal, possible
+from wattgram.grid.signal import ESTIMATED, IN_KILOGRAMS, MEASURED, NS, SUPPLIED, Signal, is_in_kilograms, possible
 
 MIX_TOTALS = {"share": 1.0, "percent": 100.0, "MW": None}
 """Sum of the amounts of a mix by their unit, None for any."""
@@ -102,8 +102,11 @@ def _signal(entry: SuppliedValue, begin: int, end: int, terms: ValueTerms, arriv
     if entry.basis not in (None, basis):
         raise ValueError(f"basis: found {quoted(entry.basis)}; expected {basis!r}, as the configuration has it")
     if entry.intensity is not None:
-        if not possible(entry.intensity):
-            raise ValueError(f"intensity: found {entry.intensity:g}; expected 0 to 2000 g/kWh")
+        if not possible(entry.intensity, basis):
+            allowed = "above 0" if basis == "lifecycle" else "0"
+            raise ValueError(f"intensity: found {entry.intensity:g}; expected {allowed} to 2000 g/kWh")
+        if is_in_kilograms(entry.intensity):
+            raise ValueError(f"intensity: found {entry.intensity:g}; {IN_KILOGRAMS}")
         tier = (ESTIMATED if entry.estimated else MEASURED) if live else SUPPLIED
         return Signal(entry.intensity, basis, terms.source, tier, begin, end, arrived, estimated=entry.estimated)
     return terms.factors.signal(

@@ -69,7 +69,9 @@ def made(config: SourceConfig, settings: UkGridSettings, parts: SourceParts) -> 
     """Make a source that polls the API."""
     web = settings.web
     service = UkGrid(parts.factors, web.url, settings.region)
-    return WebSource(grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca)
+    return WebSource(
+        grid_source.feed(config, parts.clock), service, parts.clock, parts.chance, web.interval, web.ca, web.proxy
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ class UkGrid:
         wrong = ""
         for outer in _listed(mapping(document(body), "answer").get("data"), "data"):
             inner = _listed(outer["data"], "data") if "data" in outer else [outer]
+            if self.region is not None and outer.get("regionid", self.region) != self.region:
+                raise ValueError(f"regionid: found {quoted(outer['regionid'])}; expected {self.region}")
             for half in inner:
                 try:
                     mix = _mix(half)
@@ -131,6 +135,8 @@ class UkGrid:
 
     def _signal(self, half: Mapping[str, Any], mix: Mapping[str, float | None], arrived: int) -> list[Signal]:
         span = instant(half.get("from"), "from"), instant(half.get("to"), "to")
+        if span[1] - span[0] != UKGRID_PERIOD * NS:
+            raise ValueError(f"to: found {quoted(half['to'])} after from {quoted(half['from'])}; expected half an hour")
         source = "ukgrid" if self.region is None else f"ukgrid region {self.region}"
         if self.factors.basis == "lifecycle":
             tier = ESTIMATED if self.region is None else FORECAST  # a region's mix is itself a forecast

@@ -13,6 +13,8 @@ from typing import Protocol
 from wattgram.base import toml_table, units
 from wattgram.base.clock import Clock
 from wattgram.base.errors import FeedError, FeedRefused
+from wattgram.base.proxies import ProxyKeys, read_proxy
+from wattgram.base.secret import revealed
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.grid.feed import Feed
@@ -43,17 +45,24 @@ SETTLING = 2 * UTC_DAY
 Services adjust the values of a week by small amounts; each adjustment would publish a week of ticks again.
 """
 
+SECRET_CHECK = 60.0
+"""Time between two looks for a new secret after a refusal, s."""
+
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 """Hosts to which http:// does not reveal a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """Keys of every web source. url: base address. interval: s between two requests. ca: file of a private CA."""
+    """Keys of every web source.
+
+    url: base address. interval: s between two requests. ca: file of a private CA. proxy: None for the environment's.
+    """
 
     url: str
     interval: float
     ca: Path | None
+    proxy: ProxyKeys | None = None
 
 
 def read_web(table: Table, directory: Path, url: str, interval: float) -> WebSettings:
@@ -63,13 +72,15 @@ def read_web(table: Table, directory: Path, url: str, interval: float) -> WebSet
         interval=table.take("interval", toml_table.bounded(units.duration, 60.0, 86400.0, "1min to 1d"), interval)
         or interval,
         ca=table.take("ca", toml_table.file(directory), None),
+        proxy=read_proxy(table, directory),
     )
 
 
 def read_web_with_token(table: Table, directory: Path, url: str, interval: float) -> tuple[WebSettings, str]:
     """Read the keys of a web source that needs a token; mistakes go to the table, also an address that reveals it."""
     token = table.take("token", toml_table.secret(directory), toml_table.REQUIRED)
-    if token is not None and not (token.isascii() and token.isprintable()):
+    text = revealed(token) or ""
+    if not (text.isascii() and text.isprintable()):
         table.mistake("token", "found characters that no header can carry; allowed: one line of printable ASCII")
     web = read_web(table, directory, url, interval)
     if web.url.startswith("http://") and toml_table.address({"http": 80})(web.url)[1] not in LOCAL_HOSTS:
@@ -107,6 +118,22 @@ class WebValues:
     remark: str = ""
 
 
+def consistent(values: WebValues) -> WebValues:
+    """Return values with one signal for each start: the measured one; of two different ones of a tier, neither."""
+    found: dict[tuple[int, bool], list[Signal]] = {}
+    for signal in values.signals:
+        found.setdefault((signal.valid_from, signal.tier == FORECAST), []).append(signal)
+    kept, doubtful = [], 0
+    for signals in found.values():
+        best = [signal for signal in signals if signal.tier == min(each.tier for each in signals)]
+        if all(signal.repeats(best[0]) for signal in best):
+            kept.append(best[0])
+        else:
+            doubtful += 1
+    text = f"{doubtful} times with two different values: neither is used" if doubtful else ""
+    return WebValues(kept, "; ".join(filter(None, (values.remark, text))))
+
+
 class WebService(Protocol):
     """The requests of one kind of web source, and the meaning of its responses."""
 
@@ -123,6 +150,8 @@ class WebService(Protocol):
 
     def values(self, body: bytes, request: WebRequest, arrived: int, before: Mapping[str, float]) -> WebValues:
         """Return the values of a response that arrived at a time, UTC ns; ValueError for an unexpected shape.
+
+        FeedRefused for values that no retry makes usable.
 
         `before`: largest recent share of each fuel, which shows what a mix lacks.
         """
@@ -171,6 +200,7 @@ class WebSource:
         chance: random.Random,
         interval: float,
         ca: Path | None = None,
+        proxy: ProxyKeys | None = None,
     ) -> None:
         self.feed = feed
         self.pulse = Pulse(f"grid {feed.name}", vital=False)
@@ -179,6 +209,7 @@ class WebSource:
         self._chance = chance
         self._interval = interval
         self._ca = ca
+        self._proxy = proxy
         self._wait = WEB_FIRST_WAIT
         self._begun = False
         self._complete: int | None = None
@@ -188,8 +219,19 @@ class WebSource:
     async def run(self) -> None:
         """Poll until cancelled."""
         while True:
+            secret = self._service.secret
             pause = await self.poll()
-            await self.pulse.sleep(self._clock, pause)
+            await self._rest(pause, secret)
+
+    async def _rest(self, pause: float, secret: str) -> None:
+        """Wait a number of s. After a refusal, a new secret ends the wait."""
+        while self._refused and pause > SECRET_CHECK:
+            await self.pulse.sleep(self._clock, SECRET_CHECK)
+            pause -= SECRET_CHECK
+            if self._service.secret != secret:
+                self._refused.clear()
+                return
+        await self.pulse.sleep(self._clock, pause)
 
     async def poll(self) -> float:
         """Send the requests of one poll; return the wait in s until the next."""
@@ -237,9 +279,10 @@ class WebSource:
                 continue
             self.pulse.within(2.0 * FETCH_TIMEOUT)
             try:
-                body = await get(request.url, self._service.headers, now, self._ca, self._service.secret)
+                body = await get(request.url, self._service.headers, now, self._ca, self._service.secret, self._proxy)
                 # A day of XML takes longer than the shortest interval of a device.
-                poll.answers.append(await asyncio.to_thread(self._service.values, body, request, now, before))
+                values = await asyncio.to_thread(self._service.values, body, request, now, before)
+                poll.answers.append(consistent(values))
             except FeedRefused as error:
                 poll.refusals.append(self._refusal(request, error))
                 if not request.optional:

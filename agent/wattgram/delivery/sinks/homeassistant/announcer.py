@@ -5,11 +5,11 @@ The broker retains the announcements of earlier runs. The announcer reads them b
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterable
 
 from wattgram.base.record import Record, Series
+from wattgram.base.untrusted import document
 from wattgram.delivery.sinks.retained_topics import RetainedMessages
 
 from .discovery import SITE_OBJECT, Discovery, Options
@@ -86,7 +86,7 @@ class Announcer:
 def _entities(payload: bytes) -> list[str]:
     """Return the entity ids of an earlier announcement, without its removals."""
     try:
-        found = json.loads(payload)["components"]
+        found = document(payload)["components"]
         return [str(name) for name, options in found.items() if len(options) > 1]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return []  # not an announcement of wattgram: the next announcement replaces it

@@ -32,6 +32,11 @@ EXPIRE_INTERVALS = 3
 WINDOW_SECONDS = {"15m": 900.0, "1d": 86_400.0}
 
 
+def announcement_base(prefix: str, topic: str) -> str:
+    """Return the common start of a site's announcements; `prefix`, `topic`: as of `Discovery`."""
+    return f"{prefix}/device/{re.sub('[^a-zA-Z0-9_-]', '-', topic)}"
+
+
 class Discovery:
     """The announcements of a configured site; the same after every restart."""
 
@@ -41,7 +46,7 @@ class Discovery:
         self._devices = {device.name: device for device in config.devices}
         self._topic = topic
         self._unique = f"wattgram/{topic}"
-        self._base = f"{prefix}/device/{re.sub('[^a-zA-Z0-9_-]', '-', topic)}"
+        self._base = announcement_base(prefix, topic)
         self.birth = f"{prefix}/status"
         self.own = f"{self._base}/+/config"
 

@@ -31,6 +31,10 @@ class SessionNumbers:
             self._logged = False
         return self._last
 
+    def last(self) -> int | None:
+        """Return the number of the last session, None for none; blocks."""
+        return None if (last := self._read()) < 0 else last
+
     def _read(self) -> int:
         try:
             found = int(self._path.read_text(encoding="ascii"))

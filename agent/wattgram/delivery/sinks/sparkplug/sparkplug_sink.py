@@ -21,9 +21,10 @@ from wattgram.base.record import Record
 from wattgram.base.toml_table import Table
 from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
+from wattgram.delivery.sinks.client_identity import ClientIdentity
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig
+from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of, direct_address
 
 from .edge_node import NAMESPACE, EdgeNode
 from .metrics import MS
@@ -37,6 +38,15 @@ log = logging.getLogger(__name__)
 
 SPARKPLUG_TIMEOUT = 5.0
 """Longest time for a connection, and for the answer to a ping, s."""
+
+MOST_COMMAND = 16_384
+"""Largest command or state from a host, bytes."""
+
+MOST_UNUSABLE = 10
+"""Most unusable messages that the log reports."""
+
+REBIRTH_PERIOD = 1.0
+"""Shortest time between births that hosts ask for, s."""
 
 HOST_WAIT = 30.0
 """Longest wait on a connection for the primary host before the next attempt, s."""
@@ -72,6 +82,15 @@ def made(settings: SparkplugConfig, config: Config, clock: Clock) -> SparkplugSi
     return SparkplugSink(config, config.mqtt, settings, clock)
 
 
+def last_death(config: Config, names: SparkplugConfig, clock: Clock) -> tuple[str, bytes] | None:
+    """Return topic and payload of the death of the last session, None for a node without a session."""
+    number = SessionNumbers(config.spool.path / SESSION_FILE).last()
+    if number is None:
+        return None
+    edge = EdgeNode(config, names.group, names.node)
+    return edge.topic("NDEATH"), edge.death(clock.time() // MS, number)
+
+
 class SparkplugSink:
     """Publishes to the Sparkplug hosts of a broker. The only supported command is the one for a rebirth."""
 
@@ -79,10 +98,11 @@ class SparkplugSink:
     limit = 200
 
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
-        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - 16 MB that reading the settings does not need
+        from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that reading the settings does not need
 
-        named = replace(broker, client_id=f"{broker.client_id}-sparkplug") if broker.client_id else broker
-        self._broker = Broker(named, SPARKPLUG_TIMEOUT)
+        client_id = f"{client_id_of(broker, config.site.name)}-sparkplug"
+        self.identity = ClientIdentity(client_id, direct_address(broker))
+        self._broker = Broker(replace(broker, client_id=self.identity.client_id), SPARKPLUG_TIMEOUT)
         self._edge = EdgeNode(config, names.group, names.node)
         self._numbers = SessionNumbers(config.spool.path / SESSION_FILE)
         self._clock = clock
@@ -96,6 +116,9 @@ class SparkplugSink:
         self._session: MqttSession | None = None
         self._number = 0
         self._logged: set[str] = set()
+        self._unusable = 0  # unusable messages so far
+        self._rebirth: asyncio.TimerHandle | None = None
+        self._reborn = float("-inf")  # loop time of the last births that a host asked for, s
 
     async def probe(self) -> None:
         """Log in with another client id and without a will, so that a running daemon keeps its connection."""
@@ -109,11 +132,13 @@ class SparkplugSink:
         """Connect with the death as last will, subscribe, wait for the primary host if any, and send the births."""
         self._number = await asyncio.to_thread(self._numbers.following)
         will = self._edge.topic("NDEATH"), self._edge.death(self._now(), self._number)
-        client = self._client = await self._broker.connect(will=will, retained=False)
+        async with self.identity.attempt():
+            client = self._client = await self._broker.connect(will=will, retained=False)
         self._online.clear()
         self._state_time = float("-inf")
         try:
             session = self._session = client.session()
+            self.identity.begin(session)
             topics = (self._command, self._state) if self._host else (self._command,)
             for topic, reason in (await session.subscribe(topics, self, SPARKPLUG_TIMEOUT)).items():
                 if topic not in self._logged:
@@ -146,10 +171,14 @@ class SparkplugSink:
 
     async def close(self) -> None:
         """Send the death, so that hosts react at once, and disconnect."""
+        if self._rebirth is not None:
+            self._rebirth.cancel()
+            self._rebirth = None
         client, self._client = self._client, None
         session, self._session = self._session, None
         try:
             if session is not None:
+                await self.identity.end(session)
                 self._die(session)
         finally:
             if client is not None:
@@ -159,12 +188,29 @@ class SparkplugSink:
         """Take a command, or a state of the primary host."""
         try:
             if topic == self._state and self._host:
-                self._take_state(payload)
-            elif topic == self._command and not retained and asks_rebirth(payload):
-                log.info("sparkplug: a host asks for the births")
-                self._edge.rebirth(self._now())
+                self._take_state(_bounded(payload))
+            elif topic == self._command and not retained and asks_rebirth(_bounded(payload)):
+                self._ask_rebirth()
         except (ValueError, RecursionError) as error:
-            log.warning("sparkplug: %s: unusable message: %s", topic, error)
+            self._unusable += 1
+            if self._unusable <= MOST_UNUSABLE:  # any client can send them without an end
+                log.warning("sparkplug: %s: unusable message: %s", topic, error)
+
+    def _ask_rebirth(self) -> None:
+        """Send the births, at once or after the rest of REBIRTH_PERIOD: any client can ask without an end."""
+        if self._rebirth is None:
+            loop = asyncio.get_running_loop()
+            wait = self._reborn + REBIRTH_PERIOD - loop.time()
+            if wait <= 0.0:
+                self._give_birth()
+            else:
+                self._rebirth = loop.call_later(wait, self._give_birth)
+
+    def _give_birth(self) -> None:
+        log.info("sparkplug: a host asks for the births")
+        self._rebirth = None
+        self._reborn = asyncio.get_running_loop().time()
+        self._edge.rebirth(self._now())
 
     def _take_state(self, payload: bytes) -> None:
         """Take a state of the primary host, unless it is older [operational-behavior-edge-node-termination]."""
@@ -199,3 +245,10 @@ class SparkplugSink:
 
     def _now(self) -> int:
         return self._clock.time() // MS
+
+
+def _bounded(payload: bytes) -> bytes:
+    """Return a payload; ValueError above MOST_COMMAND."""
+    if len(payload) > MOST_COMMAND:
+        raise ValueError(f"found more than {MOST_COMMAND} bytes")
+    return payload
