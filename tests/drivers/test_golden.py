@@ -7,12 +7,14 @@ out from IEEE 754: (-1)^sign x 2^(exponent - 127) x (1 + mantissa / 2^23).
 from __future__ import annotations
 
 import tomllib
+from functools import cache
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pytest
 from wattgram_drivers.catalogue import SUNSPEC, load, names
+from wattgram_drivers.map_roles import parts
 
 from tests.support.register_memory import values
 
@@ -138,6 +140,7 @@ def test_sungrow_sg_has_the_low_word_first() -> None:
     assert isnan(read["dc_voltage_4"])
 
 
+@cache
 def golden() -> dict[str, dict[str, dict[str, Any]]]:
     """Device → rows, by the name of the map."""
     files = sorted(Path(__file__).with_name("golden").glob("*.toml"))
@@ -162,3 +165,35 @@ def test_every_map_has_three_such_values() -> None:
     counts = {name: sum("value" in row for row in rows.values()) for name, rows in golden().items()}
     assert set(counts) == set(names()) - {SUNSPEC}
     assert min(counts.values()) >= 3
+
+
+ROLE_WORDS = (
+    *("alpha_ess", "deye_hybrid_hv", "e3dc", "foxess_h3", "foxess_h3_pro", "foxess_h3_smart", "growatt_sph"),
+    *("huawei_emma", "huawei_smartlogger", "huawei_smartlogger_meter", "sax_power_home", "sigenergy_plant"),
+    *("sma_data_manager", "sma_data_manager_battery", "solarlog", "solax_x3_g4", "sungrow_ihomemanager"),
+    *("sungrow_logger", "varta_element", "varta_flex", "victron_gx", "victron_gx_battery"),
+)
+"""Maps whose words give a power for each role. Add new maps here."""
+
+
+@pytest.mark.parametrize("name", ROLE_WORDS)
+def test_words_worked_out_by_hand_give_a_power_for_each_role(name: str) -> None:
+    device, rows = load(name), golden()[name]
+    read = {quantity: row["value"] for quantity, row in rows.items() if "value" in row}
+    for role, reads in device.roles.items():
+        if not reads.power:
+            continue
+        delivered = [alternative for alternative in reads.power if all(part in read for part, _ in parts(alternative))]
+        assert delivered, (role, reads.power)
+        power = sum(factor * read[part] for part, factor in parts(delivered[0]))
+        assert abs(power) < 1.2e5, (role, power)
+        assert power or role not in ("pv", "grid", "battery"), (role, "0 W shows no sign")
+
+
+@pytest.mark.parametrize("name", [name for name in ROLE_WORDS if load(name).terminal])
+def test_words_of_a_hybrid_give_both_sides_of_its_terminal(name: str) -> None:
+    terminal, rows = load(name).terminal, golden()[name]
+    assert terminal is not None
+    for alternatives in (terminal.pv_power, terminal.battery_power):
+        assert any(all(part in rows for part, _ in parts(alternative)) for alternative in alternatives), alternatives
+    assert not terminal.bridge or terminal.bridge[0] in rows

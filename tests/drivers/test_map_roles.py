@@ -27,10 +27,17 @@ README = Path(__file__).parents[2] / "drivers" / "README.md"
 SHIPPED = [name for name in names() if name != SUNSPEC]
 
 HYBRIDS = (
+    "alpha_ess",
     "deye_hybrid_3p",
+    "deye_hybrid_hv",
+    "e3dc",
+    "foxess_h3",
+    "foxess_h3_pro",
+    "foxess_h3_smart",
     "fronius_sunspec_float",
     "fronius_sunspec_int_sf",
     "goodwe_et",
+    "growatt_sph",
     "growatt_tlx",
     "huawei_emma",
     "huawei_sun2000",
@@ -39,9 +46,13 @@ HYBRIDS = (
     "sofar_g3",
     "sofar_hyd_legacy",
     "solaredge_inverter",
+    "solax_x3_g4",
     "solis_hybrid_33xxx",
     "sungrow_sh_hybrid",
 )
+
+SUMS = ("e3dc", "foxess_h3", "growatt_sph", "sofar_hyd_legacy", "solax_x3_g4")
+"""Hybrids without a register of the terminal: it is the sum of PV and battery."""
 
 NAMED = {"import": -1, "charge": -1, "absorbed": -1, "export": 1, "discharge": 1, "injected": 1}
 
@@ -125,7 +136,7 @@ def test_every_inverter_with_a_battery_has_a_terminal_with_both_sides() -> None:
         if terminal is not None:
             assert terminal.pv_power, name
             assert terminal.battery_power, name
-            assert terminal.bridge or name == "sofar_hyd_legacy", name
+            assert terminal.bridge or name in SUMS, name
             assert terminal.dc == ("net" if name == "solaredge_inverter" else "pv"), name
 
 

@@ -98,7 +98,7 @@ TRIPLES = [
 @pytest.mark.server
 @pytest.mark.parametrize(
     ("mqtt", "influxdb", "grid"),
-    [TRIPLES[0], *(pytest.param(*triple, marks=pytest.mark.nightly) for triple in TRIPLES[1:])],
+    [TRIPLES[0], *(pytest.param(*triple, marks=pytest.mark.nightly(part="days")) for triple in TRIPLES[1:])],
 )
 def test_hostile_peers_delay_no_poll_and_cost_little_memory(
     tmp_path: Path, mqtt: str, influxdb: str, grid: str

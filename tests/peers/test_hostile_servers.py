@@ -98,7 +98,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mqtt_sink, "MQTT_TIMEOUT", 0.3)
 
 
-@pytest.mark.slow(60)
+@pytest.mark.slow(1)
 @pytest.mark.usefixtures("_hasty")
 @pytest.mark.parametrize(("name", "work"), PEERS, ids=[f"{work.__name__}-{name}" for name, work in PEERS])
 def test_a_hostile_server_costs_little(

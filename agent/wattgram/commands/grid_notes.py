@@ -63,7 +63,7 @@ def _reason(config: Config) -> str:
     table = factor_table(config.grid, config.site.timezone)
     if config.grid.basis == "direct" or table.has(config.grid.zone, "direct"):
         return ""
-    return " (the zone has no direct row; scope 2 then includes the life cycle of the power plants)"
+    return " (the zone has no direct row); scope 2 then includes the life cycle of the power plants"
 
 
 def _life_cycle_notes(config: Config) -> list[str]:

@@ -17,7 +17,7 @@ from wattgram.base.untrusted import nanoseconds, number, quoted, written
 
 TIME, ENERGY = "time", "energy_kwh"
 HOUR = 3600 * NS
-QUARTER = HOUR // 4
+QUARTER_NS = 900 * 10**9
 """No hour of a time zone begins within a quarter of an hour, ns."""
 
 CERTIFICATE_FILE_BYTES = 8 << 20
@@ -129,8 +129,8 @@ class CertificateMix:
         The energy of an hour is spread evenly over it, so the mean is the same for each part of the hour, and streams
         share the matched energy by their energy.
         """
-        begin = (time - 1) // QUARTER * QUARTER
-        offered = [(certificates.at(begin, begin + QUARTER), factor) for certificates, factor in self._streams]
+        begin = (time - 1) // QUARTER_NS * QUARTER_NS
+        offered = [(certificates.at(begin, begin + QUARTER_NS), factor) for certificates, factor in self._streams]
         whole = fsum(energy for energy, _ in offered)
         return fsum(energy * factor for energy, factor in offered) / whole if whole > 0.0 else nan
 

@@ -43,6 +43,11 @@ def client_id_of(settings: MqttConfig, site: str) -> str:
     return settings.client_id or f"wattgram-{site}"
 
 
+def direct_address(settings: MqttConfig) -> tuple[str, int] | None:
+    """Return host and port of the broker, None for a broker behind a proxy."""
+    return None if settings.proxy else (settings.host, settings.port)
+
+
 def read(
     table: Table, directory: Path, inside: Mapping[str, Callable[[Table, Path], object]]
 ) -> tuple[MqttConfig, dict[str, object]]:

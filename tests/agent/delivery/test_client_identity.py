@@ -48,7 +48,7 @@ class Noted:
 
 def identity() -> tuple[ClientIdentity, Noted]:
     noted = Noted()
-    found = ClientIdentity("wattgram-works", random.Random(1))
+    found = ClientIdentity("wattgram-works", chance=random.Random(1))
     found.events = noted
     return found, noted
 
@@ -161,6 +161,24 @@ def test_a_broker_ends_the_earlier_connection_of_a_site(broker: Broker, monkeypa
     ((event, detail),) = asyncio.run(asyncio.wait_for(work(), 60))
     assert event == CLIENT_ID_IN_USE
     assert "'wattgram-works'" in detail
+
+
+@pytest.mark.server
+def test_a_broker_that_restarts_often_is_no_other_client(broker: Broker) -> None:
+    async def work() -> int:
+        sink = MqttSink(MqttConfig("127.0.0.1", broker.port), "works")
+        for _ in range(SUSPICIOUS_ENDS + 1):
+            await sink.open()
+            await sink.write([reading(1)], 0)
+            await asyncio.to_thread(broker.kill)
+            await asyncio.sleep(2 * client_identity.PROBE_DELAY)
+            with suppress(SinkError):
+                await sink.write([reading(2)], 0)
+            await asyncio.to_thread(broker.start)
+            await sink.close()
+        return sink.identity.losses
+
+    assert asyncio.run(asyncio.wait_for(work(), 60)) == 0
 
 
 class Relay:

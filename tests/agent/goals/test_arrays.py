@@ -8,10 +8,12 @@ from math import nan
 from pathlib import Path
 
 import pytest
+from wattgram.accounts.corrected_days import CorrectedDays
 from wattgram.accounts.daybook import DayBook
 from wattgram.accounts.row_layout import LEADING_COLUMNS, Layout
 from wattgram.base.clock import NS
 from wattgram.base.period import parse_period
+from wattgram.config.correction_table import CorrectionConfig
 from wattgram.config.goals_table.goals_settings import ArraySettings, GoalsConfig
 from wattgram.goals.evaluate import judged
 from wattgram.goals.indicators import INDICATORS
@@ -156,6 +158,28 @@ def test_the_day_book_adds_the_irradiance_of_the_same_time(tmp_path: Path) -> No
     assert roof["yield_energy"] == pytest.approx(50e3 + 25e3 / 60)
     assert roof["yield_irradiation"] == pytest.approx(1200.0)
     assert (roof["yield_seconds"], roof["sunny_seconds"], roof["producing_seconds"]) == (7200.0, 7200.0, 3660.0)
+
+
+@pytest.mark.parametrize(
+    ("effect", "until", "expected"),
+    [
+        ("factor", 24, {"yield_energy": 500.0, "yield_irradiation": 700.0, "sunny_seconds": 3600.0}),
+        ("factor", 12, {}),  # which part of the day's energy is wrong is not known
+        ("void", 24, {}),
+        ("invert", 24, {}),
+    ],
+)
+def test_a_corrected_meter_has_the_yield_of_its_corrected_energy(
+    effect: str, until: int, expected: dict[str, float]
+) -> None:
+    """1000 Wh by a current transformer of twice the ratio are 500 Wh; the irradiance is right."""
+    begin, hour = at("2026-06-01"), 3600 * NS
+    correction = CorrectionConfig("roof-east", begin, begin + until * hour, effect, 0.5 if effect == "factor" else 1.0)
+    corrected = CorrectedDays(replace(site(), devices=SITE, corrections=(correction,)))
+    numbers = {"energy": 1000.0, "against": 0.0, "seconds": DAY, "yield_energy": 1000.0}
+    numbers |= {"yield_irradiation": 700.0, "sunny_seconds": 3600.0}
+    found = corrected.of(begin, begin + 24 * hour, {"roof-east": numbers})["roof-east"]
+    assert {name: found[name] for name in found if name.startswith(("yield", "sunny"))} == expected
 
 
 ARRAY = '[[goals.array]]\npv = "roof"\npeak_power = "100 kW"\nirradiance = "sky"\n'

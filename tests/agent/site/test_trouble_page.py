@@ -14,6 +14,7 @@ from wattgram.base.event_severity import SEVERITIES
 from wattgram.commands import simulated_past
 from wattgram.config import role_check, zone_check
 from wattgram.counters import counter, frozen_device, metering
+from wattgram.daemon import late_opening
 from wattgram.delivery import sink_state
 from wattgram.evidence import sealer
 from wattgram.site import configuration_watch, grid_watch, stored_state, unknown_load
@@ -47,6 +48,7 @@ def events() -> set[str]:
         *(watchdog.STUCK, watchdog.RESUMED),
         simulated_past.SIMULATED,
         *(sealer.SEAL_FAILED, sealer.SEAL_RESUMED, sealer.LOG_ANEW),
+        *(late_opening.UNAVAILABLE, late_opening.AVAILABLE, late_opening.REPLACED),
     }
     for path in Path(wattgram.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

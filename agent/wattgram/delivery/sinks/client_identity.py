@@ -33,6 +33,9 @@ SHORT_CONNECTION = 60.0
 SUSPICIOUS_ENDS = 3
 """Short connections in a row, closed without a reason, from which another client is assumed."""
 
+PROBE_DELAY, PROBE_TIMEOUT = 0.1, 2.0
+"""Wait before the look at the broker, in which a process that ends closes its sockets, and the longest look, s."""
+
 UNDISTURBED = 600.0
 """Life of a connection after which the client id counts as free, s."""
 
@@ -50,8 +53,13 @@ class ClientIdentity:
     on_loss: called after each loss with the number of losses and a line for a person.
     """
 
-    def __init__(self, client_id: str, chance: random.Random | None = None) -> None:
+    def __init__(
+        self, client_id: str, address: tuple[str, int] | None = None, chance: random.Random | None = None
+    ) -> None:
+        """`address`: host and port of the broker, None for a broker behind a proxy."""
         self.client_id = client_id
+        self._address = address
+        self._probe: asyncio.Task[bool] | None = None
         self.events: EventPublisher | None = None
         self.on_loss: Callable[[int, str], None] | None = None
         self.losses = 0
@@ -79,24 +87,34 @@ class ClientIdentity:
             self._short = 0  # a broker that is absent at times ends connections itself
             raise
 
-    def begin(self) -> None:
+    def begin(self, session: MqttSession) -> None:
         """Note a new connection."""
         loop = asyncio.get_running_loop()
-        self._since = loop.time()
+        self._since, self._probe = loop.time(), None
+        session.ended.add_done_callback(lambda _: self._ended(session))
         if self.losses:
             self._free = loop.call_later(UNDISTURBED, self._undisturbed)
 
-    def end(self, session: MqttSession) -> None:
+    def _ended(self, session: MqttSession) -> None:
+        """Look at once whether the broker still accepts connections: a broker that restarts does not."""
+        if session.was_closed and self._address is not None:
+            self._probe = asyncio.create_task(_accepts(*self._address), name="client id")
+
+    async def end(self, session: MqttSession) -> None:
         """Note the end of a connection, before its orderly end by this client."""
         if self._since is None:
             return
         life, self._since = asyncio.get_running_loop().time() - self._since, None
         if self._free is not None:
             self._free.cancel()
-        self.note(life, session.end_code, closed=session.was_closed)
+        accepts = True if self._probe is None else await self._probe
+        self.note(life, session.end_code, closed=session.was_closed and accepts)
 
     def note(self, life: float, code: int, *, closed: bool) -> None:
-        """Note an end after `life` s, with the broker's reason code. `closed`: as `MqttSession.was_closed`."""
+        """Note an end after `life` s, with the broker's reason code.
+
+        closed: as `MqttSession.was_closed`, and the broker accepted connections afterwards.
+        """
         if life >= SHORT_CONNECTION:
             self._short = 0
         elif closed:
@@ -126,3 +144,15 @@ class ClientIdentity:
         self.losses, self._short, self._told = 0, 0, False
         if self.events is not None:
             self.events.event("", CLIENT_ID_FREE, f"{self.client_id!r} connected for {UNDISTURBED:g} s")
+
+
+async def _accepts(host: str, port: int) -> bool:
+    """Return whether a server accepts a connection now."""
+    await asyncio.sleep(PROBE_DELAY)
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT):
+            _, writer = await asyncio.open_connection(host, port)
+    except OSError:  # also TimeoutError
+        return False
+    writer.close()
+    return True

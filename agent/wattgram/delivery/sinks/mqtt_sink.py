@@ -17,7 +17,7 @@ from wattgram.base.watchdog import Pulse
 from wattgram.config.load import Config
 from wattgram.mqtt.mqtt_connection import Broker, MqttConnection
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of
+from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of, direct_address
 from wattgram.mqtt.packets import Acknowledgement
 from wattgram.mqtt.reason_classes import WITHOUT_REFUSALS, publish_refusal
 
@@ -129,7 +129,7 @@ class MqttSink:
 
     def __init__(self, config: MqttConfig, site: str, announcer: Announcer | None = None) -> None:
         """`announcer`: announces the topics to Home Assistant, None without discovery."""
-        self.identity = ClientIdentity(client_id_of(config, site))
+        self.identity = ClientIdentity(client_id_of(config, site), direct_address(config))
         self._broker = Broker(replace(config, client_id=self.identity.client_id), MQTT_TIMEOUT)
         self._announcer = announcer
         self._topic = f"{config.prefix}/{site}"
@@ -159,7 +159,7 @@ class MqttSink:
             client = self._client = await self._broker.connect(will=(f"{self._topic}/status", b"offline"))
         try:
             self._session = client.session()
-            self.identity.begin()
+            self.identity.begin(self._session)
             refused = await self._publish_status(self._session, b"online", MQTT_TIMEOUT)
             await self._session.publish(self._kept.again(), MQTT_TIMEOUT)
             self._kept.note_restored()
@@ -202,7 +202,7 @@ class MqttSink:
         session, self._session = self._session, None
         try:
             if session is not None:
-                self.identity.end(session)
+                await self.identity.end(session)
                 await self._publish_status(session, b"offline", 1.0)
                 session.disconnect()
         except SinkError as error:

@@ -25,7 +25,7 @@ from wattgram.config.load import Config
 from wattgram.delivery.sinks.client_identity import ClientIdentity
 from wattgram.delivery.sinks.sink import SINK_STEP
 from wattgram.mqtt.mqtt_session import MqttSession
-from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of
+from wattgram.mqtt.mqtt_settings import MqttConfig, client_id_of, direct_address
 from wattgram.mqtt.reason_classes import WITHOUT_REFUSALS_QOS0
 
 from .edge_node import NAMESPACE, EdgeNode
@@ -102,7 +102,8 @@ class SparkplugSink:
     def __init__(self, config: Config, broker: MqttConfig, names: SparkplugConfig, clock: Clock) -> None:
         from wattgram.mqtt.mqtt_connection import Broker  # noqa: PLC0415 - memory that reading the settings does not need
 
-        self.identity = ClientIdentity(f"{client_id_of(broker, config.site.name)}-sparkplug")
+        client_id = f"{client_id_of(broker, config.site.name)}-sparkplug"
+        self.identity = ClientIdentity(client_id, direct_address(broker))
         self._broker = Broker(replace(broker, client_id=self.identity.client_id), SPARKPLUG_TIMEOUT)
         self._edge = EdgeNode(config, names.group, names.node)
         self._numbers = SessionNumbers(config.spool.path / SESSION_FILE)
@@ -143,7 +144,7 @@ class SparkplugSink:
         self._state_time = float("-inf")
         try:
             session = self._session = client.session()
-            self.identity.begin()
+            self.identity.begin(session)
             topics = (self._command, self._state) if self._host else (self._command,)
             for topic, reason in (await session.subscribe(topics, self, SPARKPLUG_TIMEOUT)).items():
                 if topic not in self._logged:
@@ -183,7 +184,7 @@ class SparkplugSink:
         session, self._session = self._session, None
         try:
             if session is not None:
-                self.identity.end(session)
+                await self.identity.end(session)
                 self._die(session)
         finally:
             if client is not None:
