@@ -20,6 +20,7 @@ WANTED = {
     "image.txt": [*RUN, *EXTRAS["parquet"], *EXTRAS["top"]],
     "test.txt": [*RUN, *EXTRAS["test"], *EXTRAS["lint"], *BUILD],
     "build.txt": BUILD,
+    "audit.txt": EXTRAS["audit"],
 }
 PYTHONS = ("3.11", "3.12", "3.13")
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")

@@ -19,15 +19,27 @@ UNSIGNED = {
     *(("abb_terra_ac", "active_power_total"), ("keba_p30_p40", "active_power_total")),
     # SMA and SunSpec (model 160, Fronius 499) define unsigned values, with a pattern for "not available"
     *(("sma_native", f"grid_{way}_power_l{phase}") for way in ("import", "export") for phase in (1, 2, 3)),
-    *(("sma_native", f"battery_power_{way}") for way in ("charge", "discharge")),
+    *(
+        (name, f"battery_power_{way}")
+        for name in ("sma_native", "sma_data_manager_battery")
+        for way in ("charge", "discharge")
+    ),
     *(("fronius_sunspec_float", name) for name in ("dc_power_1", "dc_power_2", "site_power")),
     *(("fronius_sunspec_float", f"battery_power_{way}_gen24") for way in ("charge", "discharge")),
     *(("fronius_sunspec_int_sf", name) for name in ("dc_power_1", "dc_power_2")),
     *(("fronius_sunspec_int_sf", f"battery_power_{way}_gen24") for way in ("charge", "discharge")),
+    # both readers of the vendor's document state an unsigned load
+    ("huawei_emma", "load_power"),
     # limits, not measurements
-    *(("huawei_luna2000", f"battery_max_{way}_power") for way in ("charge", "discharge")),
+    *(
+        (name, f"battery_max_{way}_power")
+        for name in ("huawei_luna2000", "sigenergy_plant")
+        for way in ("charge", "discharge")
+    ),
     # 16 bits, and both sources say unsigned: a string gives power only, a load takes it only
     *(("deye_hybrid_3p", f"dc_power_{number}") for number in (1, 2, 3, 4)),
+    *(("deye_hybrid_hv", f"dc_power_{number}") for number in range(1, 9)),
+    *(("solax_x3_g4", "dc_power_1"), ("solax_x3_g4", "dc_power_2"), ("victron_gx", "dc_power")),
     *(("sofar_g3", name) for name in ("dc_power", "dc_power_1", "dc_power_2", "dc_power_3", "dc_power_4")),
     ("sofar_g3", "external_generation_power"),
     *(("sofar_hyd_legacy", name) for name in ("dc_power", "load_power")),

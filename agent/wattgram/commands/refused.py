@@ -19,7 +19,7 @@ from .progress import print_stderr
 
 if TYPE_CHECKING:
     from wattgram.base.record import Record
-    from wattgram.store.spool import RefusedRecord
+    from wattgram.store.spool import Refusal
 
 EXAMPLE = "wattgram refused -c site.toml --again mqtt"
 
@@ -66,7 +66,7 @@ def _about(record: Record) -> str:
     return " ".join([record.series.kind, *(tags[name] for name in ("device", "window", "goal") if tags.get(name))])
 
 
-def _entry(refusal: RefusedRecord) -> dict[str, object]:
+def _entry(refusal: Refusal) -> dict[str, object]:
     record = refusal.record
     return {
         "time": rfc3339(record.time),
@@ -78,6 +78,6 @@ def _entry(refusal: RefusedRecord) -> dict[str, object]:
     }
 
 
-def _as_table(found: Sequence[RefusedRecord]) -> str:
+def _as_table(found: Sequence[Refusal]) -> str:
     rows = [[rfc3339(refusal.record.time), refusal.sink, _about(refusal.record), refusal.reason] for refusal in found]
     return table(["time", "sink", "record", "reason"], rows)

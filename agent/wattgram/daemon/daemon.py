@@ -93,7 +93,7 @@ def spool_of(config: Config, targets: Sequence[Sink]) -> Spool:
     """Return the closed spool of a configuration with its sinks; the log in its folder counts within the limit."""
     names = [sink.name for sink in targets]
     spool = Spool(config.spool.path, max_size=config.spool.max_size, keep=config.spool.keep, sinks=names)
-    spool.refused_size = config.spool.refused_size
+    spool.refusals.limit(config.spool.refused_size)
     spool.log_size = log_bytes(spool.path)
     return spool
 

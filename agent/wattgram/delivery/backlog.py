@@ -64,7 +64,7 @@ class Backlog:
 
     async def newest(self, count: int) -> list[NumberedRecord]:
         """Return those of the last `count` records that have no answer, newest first."""
-        batch = await self._spool.newest(self._cursor, count)
+        batch, _ = await self._spool.read_after(max(self._cursor, self._spool.last - count), count)
         unread = zip(batch.seqs, batch.records, strict=True) if batch.era == self._era else ()
         found = [*self.waiting[-count:], *(numbered for numbered in unread if numbered[0] not in self._done)]
         return found[::-1]

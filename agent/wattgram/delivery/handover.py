@@ -6,7 +6,7 @@ import logging
 
 from wattgram.base.errors import RefusalsOnly, SinkError
 from wattgram.base.refusal import RefusalKind
-from wattgram.store.spool import RefusedRecord, Spool
+from wattgram.store.spool import Refusal, Spool
 
 from .sinks.sink import SINK_STEP, Sink
 
@@ -22,13 +22,13 @@ class Handover:
     def __init__(self, sink: Sink, spool: Spool) -> None:
         self._sink = sink
         self._spool = spool
-        self._left: list[RefusedRecord] = []
+        self._left: list[Refusal] = []
         self._accepted = self._count = 0
 
     async def step(self) -> int:
         """Hand a batch over; return the number of accepted records. The exceptions of the sink."""
         if not self._left:
-            self._left = await self._spool.take_again(self._sink.name)
+            self._left = await self._spool.refusals.take_again(self._sink.name)
             self._count, self._accepted = len(self._left), 0
             if not self._left:
                 return 0
@@ -51,10 +51,10 @@ class Handover:
         await self._accept([refusal for place, refusal in enumerate(batch) if place not in kept])
         return len(batch) - len(kept)
 
-    async def _accept(self, accepted: list[RefusedRecord]) -> None:
+    async def _accept(self, accepted: list[Refusal]) -> None:
         self._accepted += len(accepted)
         if accepted:
-            await self._spool.forget_refused(accepted)
+            await self._spool.refusals.forget(accepted)
         if not self._left:
             log.info(
                 "%s: %d refused records were handed over again, %d of them accepted",

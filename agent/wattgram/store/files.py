@@ -20,11 +20,10 @@ from .folder_lock import FolderLock
 from .folder_opening import FolderReplaced, check_mounted, check_writable, make_folder
 from .journal import JOURNAL_FILE, JournalEntry, Refusal
 from .read_only_database import read_only
-from .refused_table import again_file
 from .regular_files import set_other_kinds_aside
 from .ring import SUFFIX, PlacedBlock
 from .store_parts import StoreParts
-from .view import RINGS, SENT_RINGS, StoreView, connected
+from .view import RINGS, SENT_RINGS, StoreView, connected, latest_of_keys
 
 log = logging.getLogger(__name__)
 
@@ -136,8 +135,7 @@ class Store:
         self._lock.acquire()
         check_writable(self.folder, OWN_FILES)
         aside = set_other_kinds_aside([*self.folder.glob(f"*{SUFFIX}"), *(self.folder / name for name in OWN_FILES)])
-        parts = StoreParts.of(self.folder, self._max_size, self._beside)
-        parts.database.limit_refused(self.refused_size)
+        parts = StoreParts.of(self.folder, self._max_size, self._beside, self.refused_size)
         try:
             parts.database.open()
             try:
@@ -165,8 +163,7 @@ class Store:
         """
         check_mounted(self.folder)
         self._lock.acquire()
-        parts = StoreParts.of(self.folder, self._max_size, self._beside)
-        parts.database.limit_refused(self.refused_size)
+        parts = StoreParts.of(self.folder, self._max_size, self._beside, self.refused_size)
         try:
             parts.database.open_read_only()
             self._load(parts, writable=False)
@@ -230,7 +227,6 @@ class Store:
         refused: Sequence[Refusal],
     ) -> None:
         """Write everything to disk in order; a repetition is harmless.
-
         After a failure, `head` is the number of the last record on disk.
         """
         parts = self._opened()
@@ -296,11 +292,9 @@ class Store:
         self._opened()
         return self._state.get(name)
 
-    def refused_by(self, sink: str) -> list[Refusal]:
-        """Return the refused records of a sink, oldest first."""
-        found = {refusal.seq: refusal for refusal in self._opened().database.refused() if refusal.sink == sink}
-        found |= {refusal.seq: refusal for refusal in self._refused if refusal.sink == sink}
-        return [found[seq] for seq in sorted(found)]
+    def stored_refusals(self) -> list[Refusal]:
+        """Return the refused records on disk."""
+        return [*self._opened().database.refused(), *self._refused]
 
     def forget_refused(self, gone: Set[tuple[int, str]]) -> None:
         """Delete refused records, by number and sink."""
@@ -310,31 +304,14 @@ class Store:
             self._pack(parts)  # the journal still has them
         parts.database.forget_refused(gone)
 
-    def takes_again(self, sink: str) -> bool:
-        """Return whether a command has asked to hand the refused records of a sink over again."""
-        return again_file(self.folder, sink).exists()
-
-    def end_again(self, sink: str) -> None:
-        """Delete the request of that command."""
-        again_file(self.folder, sink).unlink(missing_ok=True)
-
     def history(self, kind: Kind, since: int, tags: Mapping[str, str]) -> list[Record]:
         """Return the records of a kind with a time of at least `since`, oldest first; of each key the last.
-
         The method may run in parallel to all others.
         """
-        journaled = list(self._journaled)
         # As an intact file, for a disk that cannot be written; SQLite would make an index.
         opened = connected(self.folder) if self._is_writable else read_only(self.folder / DATABASE_FILE)
         with contextlib.closing(opened) as db:
-            view = StoreView(self.folder, db, journaled)
-            found = view.in_order(
-                (kind,),
-                view.appended_before(since),
-                lambda series: series.kind == kind and tags.items() <= dict(series.tags).items(),
-            )
-            latest = {(id(record.series), record.time): record for record in found if record.time >= since}
-        return sorted(latest.values(), key=lambda record: record.time)
+            return latest_of_keys(StoreView(self.folder, db, list(self._journaled)), kind, since, tags)
 
     def expire(self, before: int) -> bool:
         """Delete some delivered records that were appended before a time; return whether there may be more."""

@@ -25,11 +25,9 @@ from wattgram.base.record import Kind, Record
 from . import Batch, FolderReplaced, Numbered, Refusal, Store, is_wrong_path, unreadable
 from .batch import Pruned
 from .carried_records import CarriedRecords, carried
+from .refused_records import RefusedRecords
 
-__all__ = ["Batch", "RefusedRecord", "Spool"]
-
-RefusedRecord = Refusal
-"""A record that a sink refused, with number, sink and reason."""
+__all__ = ["Batch", "Refusal", "Spool"]
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +71,6 @@ class Spool:
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._new_positions: dict[str, int] = {}
-        self._refused: deque[Refusal] = deque(maxlen=MOST_PENDING)
         self.unread = ""
         self.readable = asyncio.Event()
         self.replaced = asyncio.Event()
@@ -81,6 +78,7 @@ class Spool:
         self._synced = asyncio.Event()
         self._syncing = asyncio.Lock()
         self._store = Store(path, max_size)
+        self.refusals = RefusedRecords(self._store, self._run, self._syncing)
         self._log_size = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
         self._history_thread = ThreadPoolExecutor(1, thread_name_prefix="history")
@@ -123,15 +121,6 @@ class Spool:
     def log_size(self, size: int) -> None:
         self._log_size = size
         self._store.note_beside(size)
-
-    @property
-    def refused_size(self) -> int:
-        """Limit of the refused records, bytes; to be set before the spool is opened."""
-        return self._store.refused_size
-
-    @refused_size.setter
-    def refused_size(self, size: int) -> None:
-        self._store.refused_size = size
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -275,10 +264,7 @@ class Spool:
                 await synced.wait()
 
     async def read_after(self, after: int, limit: int) -> tuple[Batch, int]:
-        """Return the next records for sinks after a number, without waiting.
-
-        Also return the number up to which the result is complete.
-        """
+        """Return the next records for sinks after a number, and the number up to which these are all; do not wait."""
         head = self.head
         if after < head and self._store.is_readable:
             found = await self._run(partial(self._store.read, after, limit))
@@ -286,11 +272,6 @@ class Spool:
         if after < self._served and (found := self._pending_batch(after, limit)).seqs:
             return found, found.seqs[-1]
         return Batch((), (), self._era), max(after, self._served)
-
-    async def newest(self, after: int, count: int) -> Batch:
-        """Return the records for sinks among the last `count` numbers, as far as they come after a number."""
-        batch, _ = await self.read_after(max(after, max(self.head, self._served) - count), count)
-        return batch
 
     def settle(self, sink: str, batch: Batch, count: int) -> None:
         """Note that a sink is done with the first `count` records of its batch."""
@@ -302,40 +283,17 @@ class Spool:
     async def refuse(self, sink: str, batch: Batch, reasons: dict[int, str]) -> None:
         """Set records of a batch aside, by index, with the sink's reason; stored at the next sync."""
         self.refused += len(reasons)
-        self._refused.extend(
+        self.refusals.add(
             Refusal(batch.seqs[index], sink, reason, batch.records[index]) for index, reason in reasons.items()
         )
 
-    async def refused_by(self, sink: str) -> list[Refusal]:
-        """Return the records that a sink refused and that are still kept, oldest first."""
-        stored = await self._run(partial(self._store.refused_by, sink)) if self._store.is_readable else []
-        known = {refusal.seq for refusal in stored}
-        return stored + [refusal for refusal in self._refused if refusal.sink == sink and refusal.seq not in known]
-
-    async def take_again(self, sink: str) -> list[Refusal]:
-        """Return the refused records of a sink if a command has asked to hand them over again, and end the request."""
-        if not (self._store.is_open and await self._run(partial(self._store.takes_again, sink))):
-            return []
-        await self._run(partial(self._store.end_again, sink))
-        return await self.refused_by(sink)
-
-    async def forget_refused(self, refusals: Sequence[Refusal]) -> None:
-        """Delete refused records, because the sink has accepted them."""
-        gone = {(refusal.seq, refusal.sink) for refusal in refusals}
-        self._refused = deque(refusal for refusal in self._refused if (refusal.seq, refusal.sink) not in gone)
-        async with self._syncing:
-            if self._store.is_open:
-                await self._run(partial(self._store.forget_refused, gone))
-
     async def history(self, kind: Kind, since: int, tags: dict[str, str] | None = None) -> list[Record]:
         """Return the records of a kind with a time of at least `since` (UTC ns), oldest first, as of the last sync."""
-        if not self._store.is_readable:
-            return []
-        return await self._run(partial(self._store.history, kind, since, tags or {}), self._history_thread)
+        work = partial(self._store.history, kind, since, tags or {})
+        return await self._run(work, self._history_thread) if self._store.is_readable else []
 
     async def pack(self, now: int) -> None:
         """Pack the synced records, before `now`, UTC ns, and keep the limits. Frequent packing costs writes.
-
         SpoolError if the disk refuses; packing is then repeated after a later sync.
         """
         async with self._syncing:
@@ -345,7 +303,6 @@ class Spool:
 
     async def prune(self, now: int) -> Pruned:
         """Delete some delivered records past their age; return the losses since the last call.
-
         One part per call, so that a sync never waits for the deletion of a month.
         """
         self._store.delivered = self._delivered()
@@ -419,7 +376,7 @@ class Spool:
 
     async def _commit(self) -> None:
         records: list[Numbered] = list(enumerate(self._pending, self._first()))
-        state, positions, refused = dict(self._state), dict(self._new_positions), list(self._refused)
+        state, positions, refused = dict(self._state), dict(self._new_positions), self.refusals.pending()
         if not (records or state or positions or refused):
             return
         store = self._store
@@ -432,9 +389,7 @@ class Spool:
                 self._pending.popleft()
         self._state = {name: data for name, data in self._state.items() if state.get(name) is not data}
         self._new_positions = {sink: seq for sink, seq in self._new_positions.items() if positions.get(sink) != seq}
-        for refusal in refused:
-            if self._refused and self._refused[0] is refusal:
-                self._refused.popleft()
+        self.refusals.note_written(refused)
 
     def _serve(self, last_released: int) -> None:
         """Release the records up to a number to the sinks."""

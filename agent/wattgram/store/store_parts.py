@@ -23,13 +23,15 @@ class StoreParts:
     space: Space
 
     @classmethod
-    def of(cls, folder: Path, max_size: int, beside: int) -> StoreParts:
+    def of(cls, folder: Path, max_size: int, beside: int, refused: int) -> StoreParts:
         """Return the closed parts of a directory. beside: bytes of another owner's files. OSError: no answer."""
         shares = Shares.of(folder, max_size)
         rings = {name: Ring(folder, name, kinds) for name, kinds in RINGS.items()}
         space = Space(folder, tuple(rings.values()), SENT_RINGS, shares.rings, shares.segment)
         space.beside = beside
-        return cls(Database(folder, shares.database), Journal(folder, shares.journal), rings, space)
+        database = Database(folder, shares.database)
+        database.limit_refused(refused)
+        return cls(database, Journal(folder, shares.journal), rings, space)
 
     def move(self, folder: Path) -> None:
         """Use another path of the same directory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from wattgram.base.record import Kind, Record, Series
@@ -286,3 +286,14 @@ def _time(numbered: Numbered) -> tuple[int, int]:
 def connected(folder: Path) -> sqlite3.Connection:
     """Open the database of a folder whose writer is this process, read-only."""
     return sqlite3.connect(f"{(folder.absolute() / DATABASE_FILE).as_uri()}?mode=ro", uri=True)
+
+
+def latest_of_keys(view: StoreView, kind: Kind, since: int, tags: Mapping[str, str]) -> list[Record]:
+    """Return the records of a kind with a time of at least `since`, oldest first; of each key the last."""
+    found = view.in_order(
+        (kind,),
+        view.appended_before(since),
+        lambda series: series.kind == kind and tags.items() <= dict(series.tags).items(),
+    )
+    latest = {(id(record.series), record.time): record for record in found if record.time >= since}
+    return sorted(latest.values(), key=lambda record: record.time)

@@ -64,8 +64,8 @@ def test_refused_records_are_listed_from_the_journal_and_from_the_database(tmp_p
         await spool.close()
         spool = opened(tmp_path)
         await spool.open()
-        assert [refusal.seq for refusal in await spool.refused_by("one")] == [1, 2, 3, 4, 5]
-        await spool.forget_refused([Refusal(seq, "one", "", readings(1, 1)[0]) for seq in (2, 5)])
+        assert [refusal.seq for refusal in await spool.refusals.of_sink("one")] == [1, 2, 3, 4, 5]
+        await spool.refusals.forget([Refusal(seq, "one", "", readings(1, 1)[0]) for seq in (2, 5)])
         assert kept(tmp_path) == [1, 3, 4]
         await spool.close()
 
@@ -77,7 +77,7 @@ def test_more_than_a_thousand_refused_records_are_kept_up_to_the_limit_in_bytes(
     async def work(limit: int) -> list[float | str]:
         folder = tmp_path / str(limit)
         spool = opened(folder)
-        spool.refused_size = limit
+        spool.refusals.limit(limit)
         await spool.open()
         await refuse(spool, 1, 4000)
         await spool.pack(0)

@@ -110,7 +110,7 @@ def test_any_pattern_of_refused_records_is_set_aside_exactly(
             aside = {number for number, how in poison.items() if how != "field"}
             assert spool.refused == delivery.progress.refused == len(aside)
             assert set(sink.taken) == set(range(1, last + 1)) - aside
-            refusals = await spool.refused_by("one")
+            refusals = await spool.refusals.of_sink("one")
             assert {refusal.record["active_power_total"] for refusal in refusals} == aside
 
     asyncio.run(work())

@@ -141,10 +141,11 @@ def test_a_cancelled_sync_loses_and_doubles_no_record(tmp_path: Path) -> None:
     run(work)
 
 
-def test_a_limited_number_of_refused_records_is_kept_with_their_reasons(
+def test_the_newest_refused_records_are_kept_up_to_a_limit_in_bytes_with_their_reasons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wattgram.store.database.REFUSED_KEPT", 3)
+    # A row has 64 bytes, two numbers, `["good"]` and a reason of 12 characters: 64 + 16 + 8 + 12 = 100.
+    monkeypatch.setattr("wattgram.store.files.REFUSED_BYTES", 350)
 
     async def work() -> None:
         async with opened(tmp_path) as spool:
