@@ -50,8 +50,8 @@ async def check_live(config: Config, report: CheckReport, clock: Clock) -> None:
         _add([finding], name, report)
     _add(balance_findings(devices, config.grid.netting), "balance", report)
     for sink in sinks(config):
-        if await _check_sink(sink, report) and sink.name == "influxdb":
-            report.notes += [f"influxdb: {note}" for note in await _database_notes(config)]
+        if await _check_sink(sink, report):
+            await _ask_server(sink.name, config, report)
 
 
 async def _examine_bus(sources: Sequence[Source], clock: Clock) -> list[LiveDevice]:
@@ -151,9 +151,17 @@ async def _check_sink(sink: Sink, report: CheckReport) -> bool:
     return True
 
 
-async def _database_notes(config: Config) -> list[str]:
-    from .database_check import database_notes
+async def _ask_server(name: str, config: Config, report: CheckReport) -> None:
+    """Add what the server of a sink says about rights and limits. The libraries are imported for their servers only."""
+    if name == "influxdb":
+        from .database_check import database_notes
 
-    settings = config.sinks["influxdb"]
-    assert isinstance(settings, InfluxConfig)  # its file reads this table
-    return await database_notes(settings, config.spool.keep)
+        settings = config.sinks["influxdb"]
+        assert isinstance(settings, InfluxConfig)  # its file reads this table
+        report.notes += [f"{name}: {note}" for note in await database_notes(settings, config.spool.keep)]
+    if name == "mqtt" and config.mqtt is not None:
+        from .broker_check import broker_report
+
+        broker = await broker_report(config.mqtt, config.site.name)
+        report.findings += [f"{name}: {finding}" for finding in broker.findings]
+        report.notes += [f"{name}: {note}" for note in broker.notes]

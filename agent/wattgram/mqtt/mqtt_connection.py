@@ -158,22 +158,22 @@ class _HandshakeFailed(Exception):
 
 
 class MqttConnection:
-    """A connection with an accepted login."""
+    """A connection with an accepted login. answer: of the broker to the login."""
 
     def __init__(self, sock: socket.socket, session: MqttSession) -> None:
         self._sock, self._session = sock, session
-        self._quality = 0
+        self.answer = LoginAnswer(qos=0)  # until `begin`
 
     def begin(self, answer: LoginAnswer) -> None:
         """Begin the session with the terms of the broker's answer."""
-        self._quality = answer.qos
+        self.answer = answer
         window = min(INFLIGHT_WINDOW, answer.receive_maximum)
         terms = SessionTerms(self._session.version5, window, answer.largest, answer.keepalive or KEEPALIVE)
         self._session.begin(terms)
 
     def session(self) -> MqttSession:
         """Return the session; SinkError for a broker without QoS 1, or a lost connection."""
-        if not self._quality:
+        if not self.answer.qos:
             raise SinkError("the broker does not support QoS 1, which delivery needs")
         if self._session.end_reason:
             raise SinkError(f"connection closed immediately: {self._session.end_reason}")

@@ -35,7 +35,7 @@ TAKEN_OVER = 0x8E
 """Reason code of a DISCONNECT after another client has logged in with the client id."""
 
 REASON_STRING, USER_PROPERTY = 0x1F, 0x26
-SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_QOS, MAXIMUM_PACKET_SIZE = 0x13, 0x21, 0x24, 0x27
+SERVER_KEEP_ALIVE, RECEIVE_MAXIMUM, MAXIMUM_QOS, RETAIN_AVAILABLE, MAXIMUM_PACKET_SIZE = 0x13, 0x21, 0x24, 0x25, 0x27
 
 FIXED_PROPERTIES = {0x11: 4, 0x13: 2, 0x21: 2, 0x22: 2, 0x24: 1, 0x25: 1, 0x27: 4, 0x28: 1, 0x29: 1, 0x2A: 1}
 """Sizes in bytes of the properties with numbers, in the packets from a broker that wattgram reads (2.2.2.2)."""
@@ -131,7 +131,8 @@ class LoginAnswer:
     """Content of a CONNACK; where the broker names no term, the default of the standard (3.2.2.3).
 
     code: reason code of version 5, 0 for accepted. text: the broker's own text, quoted. receive_maximum: most
-    unacknowledged messages. largest: largest packet, bytes, 0 for any. keepalive: s, 0 for the client's own.
+    unacknowledged messages. largest: largest packet, bytes, 0 for any. keepalive: s, 0 for the client's own. retains:
+    whether the broker retains messages.
     """
 
     code: int = 0
@@ -140,6 +141,7 @@ class LoginAnswer:
     receive_maximum: int = 65_535
     largest: int = 0
     keepalive: int = 0
+    retains: bool = True
 
     def __str__(self) -> str:
         reason = LOGIN_REASONS.get(self.code, "Unknown reason")
@@ -201,6 +203,7 @@ def login_answer(body: bytes, *, version5: bool) -> LoginAnswer:
         numbers.get(RECEIVE_MAXIMUM, 65_535) or 65_535,
         numbers.get(MAXIMUM_PACKET_SIZE, 0),
         numbers.get(SERVER_KEEP_ALIVE, 0),
+        numbers.get(RETAIN_AVAILABLE, 1) != 0,
     )
 
 

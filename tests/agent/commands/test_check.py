@@ -124,6 +124,7 @@ def test_check_live_reads_each_device_and_connects_to_the_broker(tmp_path: Path,
     assert row(ended.out, "incomer") == ["incomer", "grid", "answers", "12.345", "kW"]
     assert row(ended.out, "roof") == ["roof", "pv", "answers", "50.000", "kW"]
     assert "note: mqtt: connected and authorized" in ended.out
+    assert "note: mqtt: a message to wattgram/works/check was accepted" in ended.out
     assert ended.out.endswith("\nok\n")
     assert "wattgram/works/status" not in broker.log  # a daemon that runs meanwhile stays `online`
 

@@ -147,7 +147,7 @@ def test_the_file_of_a_grid_source_has_its_reader_and_its_factory(kind: str) -> 
 
 
 HEAVY = ("aiomqtt", "paho", "influxdb_client", "aiohttp")
-"""Libraries that only a broker or a database needs."""
+"""Libraries for brokers and databases. They bound nothing that a peer sends, so the daemon works without them."""
 
 TABLES = {
     "": "",
@@ -169,12 +169,26 @@ print(*(name for name in heavy if name in sys.modules))
 """
 
 
-@pytest.mark.parametrize(("tables", "needed"), [("", ()), ("influxdb", ()), ("mqtt", ())])
-def test_a_library_is_imported_when_its_sink_is_made(tmp_path: Path, tables: str, needed: tuple[str, ...]) -> None:
-    """Reading the configuration imports no library, and a site imports only the libraries of its own tables."""
+def imported(program: str, *arguments: str) -> list[set[str]]:
+    """Return the heavy libraries on each line that a program prints."""
+    command = [sys.executable, "-c", program, *arguments]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return [set(line.split()) for line in printed.splitlines()]
+
+
+@pytest.mark.parametrize("tables", TABLES)
+def test_the_daemon_imports_no_library_for_a_broker_or_a_database(tmp_path: Path, tables: str) -> None:
     path = tmp_path / "site.toml"
     path.write_text(SITE + TABLES[tables])
-    command = [sys.executable, "-c", PROGRAM, str(path), *HEAVY]
-    read_only, running = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    assert read_only.split() == []
-    assert set(running.split()) == set(needed)
+    assert imported(PROGRAM, str(path), *HEAVY) == [set(), set()]
+
+
+def test_the_live_check_imports_a_library_when_it_asks_the_server() -> None:
+    program = """
+import sys
+import wattgram.commands.live_check
+print(*(name for name in sys.argv[1:] if name in sys.modules))
+import wattgram.commands.broker_check
+print(*(name for name in sys.argv[1:] if name in sys.modules))
+"""
+    assert imported(program, *HEAVY) == [set(), {"aiomqtt", "paho"}]

@@ -27,14 +27,19 @@ def test_a_connect_of_version_5_has_properties_and_the_largest_packet() -> None:
 
 
 def test_a_connack_gives_the_terms_of_the_broker() -> None:
-    # 3.2.2.3: session expiry (0x11), receive maximum (0x21) 7, maximum QoS (0x24) 1, maximum packet size (0x27) 1000,
-    # assigned client identifier (0x12), user property (0x26), server keep alive (0x13) 9.
+    # 3.2.2.3: session expiry (0x11), receive maximum (0x21) 7, maximum QoS (0x24) 1, retain available (0x25) 0, maximum
+    # packet size (0x27) 1000, assigned client identifier (0x12), user property (0x26), server keep alive (0x13) 9.
     properties = (
-        b"\x11\x00\x00\x00\x00" + b"\x21\x00\x07" + b"\x24\x01" + b"\x27\x00\x00\x03\xe8" + b"\x12\x00\x02ab"
+        b"\x11\x00\x00\x00\x00"
+        + b"\x21\x00\x07"
+        + b"\x24\x01"
+        + b"\x25\x00"
+        + b"\x27\x00\x00\x03\xe8"
+        + b"\x12\x00\x02ab"
         b"\x26\x00\x01a\x00\x01b" + b"\x13\x00\x09"
     )
     body = b"\x00\x00" + bytes([len(properties)]) + properties
-    assert login_answer(body, version5=True) == LoginAnswer(0, "", 1, 7, 1000, 9)
+    assert login_answer(body, version5=True) == LoginAnswer(0, "", 1, 7, 1000, 9, retains=False)
     assert login_answer(b"\x00\x00\x00", version5=True) == LoginAnswer()
     assert login_answer(b"\x01\x00", version5=False) == LoginAnswer()
 
