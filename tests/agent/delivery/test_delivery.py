@@ -130,7 +130,7 @@ def test_an_outage_is_logged_at_its_beginning_and_end_only(tmp_path: Path, caplo
     async def work() -> None:
         sink = Scripted(unreachable=20)
         async with delivering(tmp_path, sink, stored=2) as (delivery, _, _):
-            await until(lambda: delivery.progress.delivered == 2)
+            await until(lambda: delivery.progress.delivered == 2 and delivery.progress.state == "online")
 
     caplog.set_level(logging.INFO)
     asyncio.run(work())

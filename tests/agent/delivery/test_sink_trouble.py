@@ -410,7 +410,7 @@ def test_everything_arrives_after_the_acl_of_a_broker_is_mended(tmp_path: Path) 
                 await gateway.put(first, first + 499)
                 await gateway.away("mqtt", refusal)
             assert gateway.spool.refused == 0
-            (tmp_path / "acl").write_text(everything)
+            (broker.folder / "acl").write_text(everything)
             broker.reload()
             await gateway.online("mqtt")
             assert gateway.spool.refused == 0
