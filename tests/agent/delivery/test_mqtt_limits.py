@@ -30,6 +30,7 @@ from tests.support.certificates import Certificates
 from tests.support.deliveries import RecordedEvents
 from tests.support.records import reading, readings, until
 from tests.support.scripted_broker import acknowledge, packet, scripted
+from tests.support.servers import wait_for
 
 DEVICE = "wattgram/works/device/incomer"
 
@@ -133,7 +134,10 @@ def test_with_3_1_1_a_record_at_which_the_broker_disconnects_each_time_is_set_as
 
     with mosquitto(tmp_path, config_extra="max_packet_size 1000") as broker, subscriber(broker, DEVICE) as subscription:
         asyncio.run(asyncio.wait_for(work(), 60))
-        assert set(powers(subscription.wait(88))) & set(range(1, 91)) == set(range(1, 91)) - {31, 61}
+        assert 31 not in powers(subscription.wait(88))
+        assert 61 not in powers(subscription.messages())
+        taken = set(range(1, 91)) - {31, 61}
+        wait_for(lambda: taken <= set(powers(subscription.messages())), 30, "the other records")  # some arrive twice
 
 
 @pytest.mark.parametrize("secure", [False, True])
