@@ -16,6 +16,7 @@ from wattgram.config import role_check, zone_check
 from wattgram.counters import counter, frozen_device, metering
 from wattgram.daemon import late_opening
 from wattgram.delivery import sink_state
+from wattgram.delivery.sinks import client_identity
 from wattgram.evidence import sealer
 from wattgram.site import configuration_watch, grid_watch, stored_state, unknown_load
 from wattgram.timekeeping import tick_order, wall_clock
@@ -44,7 +45,8 @@ def events() -> set[str]:
         *(value_incident.IMPLAUSIBLE, value_incident.PLAUSIBLE, value_incident.MISSING, value_incident.COMPLETE),
         *(value_incident.DISAGREE, value_incident.AGREE, device_source.TOO_SMALL),
         *(tick_order.WAIT, tick_order.GO_ON),
-        *(sink_state.REFUSED, sink_state.AWAY, sink_state.BACK),
+        *(sink_state.REFUSED, sink_state.FIELD_REFUSED, sink_state.AWAY, sink_state.BACK),
+        *(client_identity.CLIENT_ID_IN_USE, client_identity.CLIENT_ID_FREE),
         *(watchdog.STUCK, watchdog.RESUMED),
         simulated_past.SIMULATED,
         *(sealer.SEAL_FAILED, sealer.SEAL_RESUMED, sealer.LOG_ANEW),
