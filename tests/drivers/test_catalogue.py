@@ -103,7 +103,7 @@ FACTS = {
     "vaisala_mgp261": (9, 3, "holding", 125, "little"),
     "varta_element": (5, 2, "holding", 125, "little"),
     "varta_flex": (5, 4, "holding", 125, ""),
-    "victron_gx": (4, 0, "input", 125, ""),
+    "victron_gx": (6, 0, "input", 125, ""),
     "victron_gx_battery": (4, 2, "input", 125, ""),
     "wago_879_30xx": (33, 10, "holding", 125, "big"),
     "wirenboard_wb_mcm8": (18, 18, "input", 125, "big"),

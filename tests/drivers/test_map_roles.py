@@ -49,9 +49,10 @@ HYBRIDS = (
     "solax_x3_g4",
     "solis_hybrid_33xxx",
     "sungrow_sh_hybrid",
+    "victron_gx",
 )
 
-SUMS = ("e3dc", "foxess_h3", "growatt_sph", "sofar_hyd_legacy", "solax_x3_g4")
+SUMS = ("e3dc", "foxess_h3", "growatt_sph", "sofar_hyd_legacy", "solax_x3_g4", "victron_gx")
 """Hybrids without a register of the terminal: it is the sum of PV and battery."""
 
 NAMED = {"import": -1, "charge": -1, "absorbed": -1, "export": 1, "discharge": 1, "injected": 1}

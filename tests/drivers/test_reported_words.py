@@ -30,6 +30,8 @@ UNSIGNED = {
     *(("fronius_sunspec_int_sf", f"battery_power_{way}_gen24") for way in ("charge", "discharge")),
     # both readers of the vendor's document state an unsigned load
     ("huawei_emma", "load_power"),
+    # unsigned with an offset of 16384, for evcc and Tinkerforge
+    *(("sax_power_home", name) for name in ("battery_power", "meter_active_power_total")),
     # limits, not measurements
     *(
         (name, f"battery_max_{way}_power")

@@ -43,7 +43,7 @@ async def deliver(folder: Path, port: int, names: socket.socket) -> dict[str, ob
     tasks = [asyncio.create_task(database.run())]
     await until(lambda: _asked(names))
     tasks.append(asyncio.create_task(broker.run()))
-    await until(lambda: spool.undelivered("mqtt") == 0)
+    await until(lambda: spool.undelivered("mqtt") == 0 and broker.progress.state == "online")
     # The resolver would ask for ten seconds, and five is what connecting may take: the question is still open.
     found: dict[str, object] = {"database": database.progress.state, "broker": broker.progress.state}
     await until(lambda: database.progress.state == "away")

@@ -27,7 +27,7 @@ from .negated_counters import NegatedCounters
 from .power_witnesses import PRODUCT_SLACK
 from .reading_rules import ReadingRules
 from .relation_checks import RelationChecks
-from .value_checks import ValueChecks
+from .value_checks import CONTENT, ValueChecks
 from .wanted_quantities import WantedQuantities
 
 __all__ = ["Judge", "Judged", "Withheld", "nameplate_of"]
@@ -101,6 +101,8 @@ class Judge:
         index = {name: number for number, name in enumerate(plan.quantities)}
         self._nameplate = index.get(nameplate_of(device), -1)
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
+        # Of another role, what an inverter measures beside itself stays out of the balance.
+        self._metered = list(index.values()) if role in ("grid", "load") else []
         self._power = inf  # of the last reading with one, W
         self._slow_counters = tuple(
             number
@@ -195,6 +197,8 @@ class Judge:
                 counted=self._counted and not reading.slow,
                 least=self._relations.least_power,
             )
+            if self._device.night == "zeros" and not _has_words(reading):
+                case.withhold(self._metered, CONTENT, "is void: an inverter that sleeps answers 0 for its meter, too")
         self._negated.judge(case, findings)
         self._high_words.judge(case, self._limits, self._relations.powers)
         if found & OUTSIDE:
@@ -218,11 +222,14 @@ class Judge:
         return (
             self._device.night == "zeros"
             and self._power == inf
-            and not any(
-                reading.image[2 * at] or reading.image[2 * at + 1] for at, read in enumerate(reading.valid) if read
-            )
+            and not _has_words(reading)
             and not self._daylight(reading.time)
         )
+
+
+def _has_words(reading: Reading) -> bool:
+    """Return whether a word that was read is not 0."""
+    return any(reading.image[2 * at] or reading.image[2 * at + 1] for at, read in enumerate(reading.valid) if read)
 
 
 def _good(values: bytes) -> Judged:

@@ -19,7 +19,7 @@ import h11
 from .errors import WattgramError
 from .fair_share import FairShare
 from .network_errors import TLS_ALERT, TLS_THERE, cause, handshake_cause
-from .tcp_connection import Proxy, open_socket
+from .tcp_connection import Proxy, ascii_name, open_socket
 
 RESPONSE_HEAD = 16_000
 """Largest size of a response's head, and of one chunk's head, bytes."""
@@ -135,7 +135,13 @@ class HttpClient:
 
     def _event(self, method: str, target: str, headers: Mapping[str, str], body: bytes, last: bool) -> h11.Request:
         url = self._url
-        fields = {"Host": url.netloc.rpartition("@")[2], **OWN_HEADERS, **headers}
+        place = url.netloc.rpartition("@")[2]
+        if not place.isascii():
+            try:
+                place = ascii_name(url.hostname or "") + (f":{url.port}" if url.port else "")
+            except OSError as error:
+                raise HttpFailure(cause(error), connected=False) from error
+        fields = {"Host": place, **OWN_HEADERS, **headers}
         if last:
             fields["Connection"] = "close"
         if body or method == "POST":

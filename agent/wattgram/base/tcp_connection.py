@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
+from typing import Any
 
 ADDRESS_SECONDS = 2.0
 """Longest wait for one address of a host that has several, s."""
@@ -13,6 +17,9 @@ PROXY_HEAD = 8192
 """Largest size of a proxy's response, bytes."""
 
 HEAD_END = b"\r\n\r\n"
+
+_Address = tuple[Any, ...]
+"""An address of the resolver, its family first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +43,19 @@ async def open_socket(host: str, port: int, proxy: Proxy | None = None) -> socke
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if proxy:
-            await _tunnel(sock, host_and_port(host, port), proxy)
+            await _tunnel(sock, host_and_port(ascii_name(host), port), proxy)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def ascii_name(host: str) -> str:
+    """Return a host as DNS and HTTP have it (RFC 3490); OSError for a text that is no host name."""
+    try:
+        return host if host.isascii() else host.encode("idna").decode("ascii")
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
 
 
 def host_and_port(host: str, port: int) -> str:
@@ -49,9 +64,12 @@ def host_and_port(host: str, port: int) -> str:
 
 
 async def _connected(host: str, port: int) -> socket.socket:
-    """Try the addresses of a host in the order of the resolver. OSError of the last address."""
+    """Try the addresses of a host, its families in turn. OSError of the last address.
+
+    In the resolver's order, three addresses of a family without a route would take the whole time.
+    """
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = _in_turn(await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except UnicodeError as error:
         raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
     failure: OSError = socket.gaierror(socket.EAI_NONAME, "the name has no address")
@@ -70,6 +88,16 @@ async def _connected(host: str, port: int) -> socket.socket:
         else:
             return sock
     raise failure
+
+
+def _in_turn(found: Sequence[_Address]) -> list[_Address]:
+    """Return addresses with their families in turn, each family in the order of the resolver (RFC 8305, 4)."""
+    places: Counter[int] = Counter()
+    keys = []
+    for each in found:
+        keys.append(places[each[0]])
+        places[each[0]] += 1
+    return [each for _, each in sorted(zip(keys, found, strict=True), key=itemgetter(0))]
 
 
 async def _tunnel(sock: socket.socket, target: str, proxy: Proxy) -> None:

@@ -13,7 +13,7 @@ from wattgram.base.toml_table import Table
 from wattgram.grid.factor_rows import FactorRow, is_chinese, nation_of
 from wattgram.grid.feed import Feed
 from wattgram.grid.ladder import Ladder
-from wattgram.grid.signal import HIGHEST, IN_KILOGRAMS, is_in_kilograms
+from wattgram.grid.signal import HIGHEST, IN_KILOGRAMS, grams_with_unit, is_in_kilograms
 from wattgram.grid.sources import grid_source
 from wattgram.grid.sources.source_settings import SourceConfig, SourceTerms
 from wattgram.grid.table import FactorTable
@@ -54,7 +54,9 @@ class GridConfig:
 
 
 def grams_per_kwh(value: object) -> float:
-    """Check g/kWh of a grid; ValueError also for a number that looks like kg/kWh."""
+    """Check g/kWh of a grid; ValueError also for a number without a unit that looks like kg/kWh."""
+    if isinstance(value, str) and (stated := grams_with_unit(value)) is not None:
+        return float(toml_table.number(0.0, HIGHEST)(stated))
     grams = float(toml_table.number(0.0, HIGHEST)(value))
     if is_in_kilograms(grams):
         raise ValueError(f"found {value!r}; {IN_KILOGRAMS}")

@@ -129,12 +129,13 @@ def _spool_path(data: Mapping[str, Any]) -> Path:
 def _goals(table: Table, devices: Sequence[DeviceConfig], directory: Path) -> GoalsConfig:
     from .goals_table import goals_reader, meters  # noqa: PLC0415 - 1 MB that only a site with [goals] needs
 
+    stored = {name for battery in devices if battery.role == "battery" for name in battery.behind}
     known = {
         device.name: meters.GoalMeter(
             device.role,
             devices_table.counted_unit(device) if device.role in devices_table.AMOUNTS else "",
             frozenset(device.quantities or device.device.quantities) if device.device else None,
-            device.device is not None and device.device.terminal is not None,
+            device.name in stored,  # many maps of string inverters have a terminal, for models with a battery
         )
         for device in devices
         if device.name

@@ -10,7 +10,7 @@ from wattgram.base.errors import ConfigError
 from wattgram.base.toml_table import nearest
 from wattgram.base.untrusted import content, decoded, quoted
 from wattgram.grid.factor_rows import FactorRow
-from wattgram.grid.signal import HIGHEST, IN_KILOGRAMS, SUPPLIED, is_in_kilograms, possible
+from wattgram.grid.signal import HIGHEST, IN_KILOGRAMS, SUPPLIED, grams_with_unit, is_in_kilograms, possible
 
 from .accuracy_keys import share_of_value
 
@@ -143,6 +143,8 @@ def _row(file: Path, cells: Mapping[str, str]) -> FactorRow:
 
 def _grams(cells: Mapping[str, str], name: str) -> float | None:
     """Return a number of g/kWh; ValueError for one that looks like kg/kWh."""
+    if (stated := grams_with_unit(cells.get(name, ""))) is not None and stated <= HIGHEST:
+        return stated
     grams = _number(cells, name, HIGHEST, float)
     if grams is not None and is_in_kilograms(grams):
         raise ValueError(f"{name}: found {grams:g}; {IN_KILOGRAMS}")

@@ -298,11 +298,20 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
             health.spool_error = ""
 
 
+def _report_damage(parts: Parts, told: set[tuple[str, str]]) -> None:
+    """Report damage of the spool, each once: a disk may be opened late, and a database may break at any time."""
+    aside, found = parts.spool.set_aside, [("spool damaged", note) for note in parts.spool.notes]
+    if aside is not None:
+        found.insert(0, ("spool unreadable", f"set aside as {aside.name}"))
+    for event, detail in found:
+        if (event, detail) not in told:
+            told.add((event, detail))
+            parts.site.event("", event, detail)
+
+
 async def _report(parts: Parts) -> None:
-    if parts.spool.set_aside is not None:
-        parts.site.event("", "spool unreadable", f"set aside as {parts.spool.set_aside.name}")
-    for note in parts.spool.notes:
-        parts.site.event("", "spool damaged", note)
+    told: set[tuple[str, str]] = set()
+    _report_damage(parts, told)
     if parts.site.config.grid.excuse:
         parts.site.event("", ZONE_MISSING, parts.site.config.grid.excuse)
     for device in parts.slower:
@@ -312,6 +321,7 @@ async def _report(parts: Parts) -> None:
             parts.site.event(config.name, UNSUITABLE, f"{config.unsuitable}; its power stays out of the balance")
     while True:
         await parts.clock.sleep(GATEWAY_PERIOD)
+        _report_damage(parts, told)
         parts.site.publication.publish(parts.health.gateway_record())
 
 

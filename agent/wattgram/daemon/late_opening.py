@@ -47,6 +47,7 @@ class LateOpening:
         self._spool.log_size = log_bytes(self._spool.path)
         await self._site.restore(elsewhere)
         await self._revision.restore()
+        self._site.timekeeper.held = False  # last, so that no instant is computed with half of the state
         if carried is not None:
             state = "an empty directory, and adopted all state" if adopted else "a directory with its own state"
             detail = f"{self._spool.path} is now {state}; {len(carried.records)} undelivered records moved"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import isfinite, isnan, nan
@@ -67,7 +68,10 @@ class Signal:
 KILOGRAMS = 2.0
 """Numbers below are kg/kWh, not g/kWh: the highest factors of a grid are about 1.5 kg/kWh."""
 
-IN_KILOGRAMS = "a number below 2 looks like kg/kWh; write g/kWh, or 0 for a grid without CO2"
+IN_KILOGRAMS = (
+    "a number below 2 looks like kg/kWh; write g/kWh, or 0 for a grid without CO2; a grid of water power that has it: "
+    'write the unit, as in "1.3 g/kWh"'
+)
 """Mistake of a supplied number that `is_in_kilograms`."""
 
 
@@ -82,10 +86,20 @@ def possible(intensity: float, basis: str = "direct") -> bool:
 def is_in_kilograms(intensity: float) -> bool:
     """Return whether a number that a person supplies as g/kWh looks like kg/kWh: below 2, and no whole number.
 
-    Official factors of China and of other countries are published in kg/kWh. No grid has such a factor in g/kWh, except
-    one that is practically 0.
+    Official factors of China and of other countries are published in kg/kWh. A grid of water power may have such a
+    factor in g/kWh; then the unit stands with the number.
     """
     return 0.0 < intensity < KILOGRAMS and not intensity.is_integer()
+
+
+WITH_UNIT = re.compile(r"\s*(\d+(?:\.\d+)?)\s*g/kWh\s*")
+"""A number whose unit a person wrote."""
+
+
+def grams_with_unit(text: str) -> float | None:
+    """Return the number of a text such as "1.3 g/kWh"; None for another text."""
+    found = WITH_UNIT.fullmatch(text)
+    return float(found[1]) if found else None
 
 
 def _equal(first: float, second: float) -> bool:

@@ -316,6 +316,8 @@ class MqttSession:
 
     def _read_on(self) -> None:
         """Read again after a pause."""
+        if self._end_reason:  # a failed write may have begun another pause, and only that one is cancelled
+            return
         self._loop.add_reader(self._sock, self._readable)
         self._readable()
 

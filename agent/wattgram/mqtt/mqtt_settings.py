@@ -45,7 +45,7 @@ def client_id_of(settings: MqttConfig, site: str) -> str:
 
 def direct_address(settings: MqttConfig) -> tuple[str, int] | None:
     """Return host and port of the broker, None for a broker behind a proxy."""
-    return None if settings.proxy else (settings.host, settings.port)
+    return None if settings.proxy and settings.proxy.address else (settings.host, settings.port)
 
 
 def read(

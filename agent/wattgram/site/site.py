@@ -113,7 +113,6 @@ class Site:
         if elsewhere is not None:
             self.publication.note_published(elsewhere)
             note_published(elsewhere, self._flows.order, self._results)
-        self.timekeeper.held = False
 
     async def run(self) -> None:
         """Compute the balance of every tick of the wall clock until cancelled, then of the ticks that are due."""

@@ -88,7 +88,8 @@ class UndatedReadings:
         self._bytes = 0
         self._numbers = 0
         self._taken = 0  # readings taken from the first piece
-        self._is_restored = True  # otherwise the disk cannot be read, and the pieces of an earlier process stay there
+        # Otherwise the disk cannot be read, or its state is not taken up yet: the pieces of an earlier process stay.
+        self._is_restored = not spool.unread
 
     def __len__(self) -> int:
         return len(self._queue)

@@ -51,8 +51,7 @@ class Store:
         self.folder = folder
         self.head = 0
         self.positions: dict[str, int] = {}
-        self.delivered = 0
-        self.payload = 0
+        self.delivered = self.payload = 0
         self.notes: list[str] = []
         self.generation = 0
         self._max_size = max_size
@@ -61,12 +60,10 @@ class Store:
         self._state: dict[str, bytes] = {}
         self._journaled: list[Numbered] = []
         self._refused: list[Refusal] = []
-        self._size = 0
-        self._damaged = 0
+        self._size = self._damaged = 0
         self._counted_blocks: set[tuple[int, int]] = set()
         self._parts: StoreParts | None = None
-        self._is_writable = False
-        self._started = False
+        self._is_writable = self._started = False
         self._found_damaged = 0
         self._lock = FolderLock(folder)
 
@@ -250,6 +247,7 @@ class Store:
     def pack(self, now: int) -> None:
         """Move the journal's records to segments and database, before `now`, UTC ns; keep all limits."""
         parts = self._opened()
+        self.check_place()
         if self._journaled or self._refused:
             self._pack(parts)
         parts.space.delivered = self.delivered
@@ -316,6 +314,7 @@ class Store:
     def expire(self, before: int) -> bool:
         """Delete some delivered records that were appended before a time; return whether there may be more."""
         parts = self._opened()
+        self.check_place()
         parts.space.delivered = self.delivered
         last = min(self.delivered, parts.database.appended_before(before))
         parts.space.expire(parts.database.appended_before(before))
@@ -383,6 +382,7 @@ class Store:
 
     def _pack(self, parts: StoreParts, entry: JournalEntry = EMPTY_ENTRY) -> None:
         """Move the journal's records, and an entry, to the rings and the database; then the journal starts again."""
+        self.check_place()  # segments are opened by their path: never write into another directory
         parts.space.delivered = self.delivered
         keyed: list[Numbered] = []
         ringed: dict[str, list[Numbered]] = {name: [] for name in parts.rings}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+from wattgram.base.errors import SpoolError
+
 from .files import Store
 from .journal import Refusal
 from .refused_table import again_file
+
+log = logging.getLogger(__name__)
 
 MOST_REFUSED = 50_000
 """Most refused records in memory between two syncs; above this, the oldest are not stored."""
@@ -54,10 +59,15 @@ class RefusedRecords:
         if not self._store.is_open:
             return []
         file = again_file(self._store.folder, sink)
-        if not await self._run(file.exists):
+        try:
+            if not await self._run(file.exists):
+                return []
+            found = await self.of_sink(sink)
+            await self._run(lambda: file.unlink(missing_ok=True))
+        except SpoolError as error:  # the request stays; a disk that refuses must not stop the new records
+            log.debug("%s", error)
             return []
-        await self._run(lambda: file.unlink(missing_ok=True))
-        return await self.of_sink(sink)
+        return found
 
     async def forget(self, refusals: Sequence[Refusal]) -> None:
         """Delete records, because the sink has accepted them."""

@@ -42,7 +42,7 @@ class Spool:
     """Append, sync, batch, settle, history; on disk, with a size limit. One per directory.
 
     appended: records of this process. head: number of the last record on disk. last: number of the last record.
-    stored: number of the last record of earlier processes.
+    stored: that of earlier processes.
     dropped: records that never came to disk. lost: undelivered records that were discarded for lack of room. damaged:
     records that could not be read. refused: records that a sink refused. set_aside: the damaged file that was set
     aside, if any. notes: other damage found at opening. unread: why nobody knows what is stored, "" as soon as that
@@ -54,34 +54,27 @@ class Spool:
         self.max_size = max_size
         self.keep = keep
         self.sinks = tuple(sinks)
-        self.appended = 0
-        self.dropped = 0
-        self.refused = 0
-        self.head = 0
-        self.last = 0
-        self.stored = 0
-        self.positions: dict[str, int] = dict.fromkeys(self.sinks, 0)
-        self._served = 0
-        self._era = 0
+        self.appended = self.dropped = self.refused = 0
+        self.head = self.last = self.stored = 0
+        self.positions = dict.fromkeys(self.sinks, 0)
+        self._served = self._era = 0
         self._began_empty = False
         self._adopted: Mapping[str, bytes] = {}
         self._reported = (0, 0)
         self._undelivered: dict[str, int] = dict.fromkeys(self.sinks, 0)
         self._unserved = 0  # records that the next sync releases to sinks
+        self.unread = ""
         self._pending: deque[Record] = deque()
         self._state: dict[str, bytes] = {}
         self._new_positions: dict[str, int] = {}
-        self.unread = ""
-        self.readable = asyncio.Event()
-        self.replaced = asyncio.Event()
+        self.readable, self.replaced = asyncio.Event(), asyncio.Event()
         self.carried: CarriedRecords | None = None
-        self._synced = asyncio.Event()
-        self._syncing = asyncio.Lock()
+        self._synced, self._syncing = asyncio.Event(), asyncio.Lock()
         self._store = Store(path, max_size)
         self.refusals = RefusedRecords(self._store, self._run, self._syncing)
         self._log_size = 0
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool")
-        self._history_thread = ThreadPoolExecutor(1, thread_name_prefix="history")
+        names = ("spool", "history")
+        self._thread, self._history_thread = (ThreadPoolExecutor(1, thread_name_prefix=name) for name in names)
 
     @property
     def lost(self) -> int:
@@ -97,8 +90,7 @@ class Spool:
     def share(self) -> float:
         """Share of the room, 0 to 1, with records that a sink still needs; at 1, undelivered records are discarded.
 
-        The resolution is a segment: 1/64 of `max_size`, at most 4 MiB. Delivered history counts as 0; it is discarded
-        first.
+        The resolution is a segment: 1/64 of `max_size`, at most 4 MiB.
         """
         return self._store.undelivered_share(self._delivered())
 
@@ -165,10 +157,14 @@ class Spool:
         If another directory has taken the place of this one, `carried` has the undelivered records and the state.
         """
         try:
+            if not self.replaced.is_set():
+                try:
+                    await self.sync()
+                except SpoolError:
+                    if not self.replaced.is_set():  # else this very sync has found it
+                        raise
             if self.replaced.is_set():
                 self.carried = await self._carried()
-            else:
-                await self.sync()
         except SpoolError as error:
             raise SpoolError(f"{error}; {self.pending} records are lost") from error
         finally:
@@ -368,7 +364,11 @@ class Spool:
             after = None
             while after != self.positions[sink]:  # the position may move during the count
                 after = self.positions[sink]
-                stored = await self._run(partial(self._store.undelivered, after))
+                try:
+                    stored = await self._run(partial(self._store.undelivered, after))
+                except SpoolError as error:  # one bad sector: a number for people must not keep the spool closed
+                    log.warning("spool: the undelivered records of %s cannot be counted: %s", sink, error)
+                    stored = max(0, self.head - after)
             available = enumerate(islice(self._pending, self._served_pending()), self._first())
             self._undelivered[sink] = stored + sum(
                 seq > after and not record.series.internal for seq, record in available

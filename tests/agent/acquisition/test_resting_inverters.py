@@ -109,3 +109,17 @@ def test_the_dc_power_of_an_inverter_that_charges_a_battery_is_no_ac_power() -> 
     image = image_of(plan, {addresses["dc_power"]: 5000, addresses["active_power_total"]: 50})
     judge = Judge(device, plan, role="pv")
     assert not any(judge.judge(Reading(NOON, 0.0, image, b"\1" * plan.words)).withheld for _ in range(4))
+
+
+@pytest.mark.parametrize("name", ["growatt_sph", "growatt_tlx"])
+def test_the_grid_is_unknown_while_the_inverter_that_measures_it_sleeps(name: str) -> None:
+    device = load(name)
+    wanted = [*(quantity.lstrip("-") for quantity in device.roles["grid"].power[0]), "frequency"]
+    plan = make_plan(device, wanted)
+    judge = Judge(device, plan, role="grid")
+    ((address, *_),) = [place.register.addresses for place in plan.places if place.register.quantity == "frequency"]
+    frequency = {address: 5000}
+    judge.judge(Reading(NOON, 0.0, image_of(plan, frequency), b"\1" * plan.words))
+    asleep = judge.judge(Reading(NIGHT, 0.0, image_of(plan, {}), b"\1" * plan.words))
+    values = dict(zip(judge.names, struct.unpack(f"{len(judge.names)}d", asleep.values), strict=True))
+    assert all(isnan(values[quantity]) for quantity in wanted)

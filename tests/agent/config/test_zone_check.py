@@ -283,7 +283,17 @@ def test_a_row_that_cannot_be_true_is_a_mistake(tmp_path: Path, row: str, text: 
 def test_a_factor_in_kilograms_is_a_mistake(tmp_path: Path, key: str) -> None:
     """China publishes kg/kWh: 0.5306 of 2023 (METHOD 1.3)."""
     assert mistake(tmp_path, f'zone = "DE"\n{key} = 0.5306') == (
-        f"grid.{key}: found 0.5306; a number below 2 looks like kg/kWh; write g/kWh, or 0 for a grid without CO2"
+        f"grid.{key}: found 0.5306; a number below 2 looks like kg/kWh; write g/kWh, or 0 for a grid without CO2; "
+        'a grid of water power that has it: write the unit, as in "1.3 g/kWh"'
+    )
+    assert (
+        loaded(
+            tmp_path,
+            f'zone = "CA-QC"\nfactor_g_per_kwh = 40\n{key} = "1.3 g/kWh"'.replace(
+                "factor_g_per_kwh = 40\nfactor", "factor"
+            ),
+        ).grid.zone
+        == "CA-QC"
     )
     assert loaded(tmp_path, f'zone = "DE"\n{key} = 530.6').grid.zone == "DE"
     assert loaded(tmp_path, f'zone = "DE"\n{key} = 0').grid.zone == "DE"

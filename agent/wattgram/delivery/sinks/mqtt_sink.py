@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from wattgram.base.clock import Clock
@@ -161,7 +162,7 @@ class MqttSink:
             self._session = client.session()
             self.identity.begin(self._session)
             refused = await self._publish_status(self._session, b"online", MQTT_TIMEOUT)
-            await self._session.publish(self._kept.again(), MQTT_TIMEOUT)
+            await self._publish_steps(self._session, self._kept.again(), MQTT_TIMEOUT)
             self._kept.note_restored()
             self._kept.watch(self._session, asyncio.get_running_loop().time())
             if self._announcer is not None:
@@ -181,7 +182,7 @@ class MqttSink:
         batch = _Batch(records, replayed, self._encoded, self._kept, self.pulse, accepts=self._accepts)
         try:
             if changed := self._kept.due(asyncio.get_running_loop().time()):
-                await self._session.publish(changed, MQTT_TIMEOUT)
+                await self._publish_steps(self._session, changed, MQTT_TIMEOUT)
             if self._announcer is not None:
                 self._announcer.note(records)
                 await self._announce(self._session)
@@ -233,9 +234,14 @@ class MqttSink:
         """Publish retained messages, and note those that the broker accepts."""
         for topic, payload in messages.messages.items():
             self._kept.note_sent(topic, payload)
-        await session.publish(messages, limit)
+        await self._publish_steps(session, messages, limit)
         for topic in messages.messages.keys() - messages.refused.keys():
             self._kept.note_accepted(topic)
+
+    async def _publish_steps(self, session: MqttSession, messages: RetainedMessages, limit: float) -> None:
+        """Publish retained messages; each answer is a step, because a slow broker takes minutes for hundreds."""
+        messages.on_answer = partial(self.pulse.within, SINK_STEP)
+        await session.publish(messages, limit)
 
     async def _announce(self, session: MqttSession) -> None:
         """Publish due announcements, before their records."""

@@ -5,7 +5,7 @@ A broker without a disk loses them at its restart, and the last will of an earli
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from wattgram.mqtt.mqtt_session import MessageHandler, MqttSession
 from wattgram.mqtt.packets import Acknowledgement
@@ -26,13 +26,17 @@ BIRTH = b"online"
 
 
 class RetainedMessages:
-    """Retained messages to publish, in their order. messages: by topic. refused: reason of each refused topic."""
+    """Retained messages to publish, in their order. messages: by topic. refused: reason of each refused topic.
+
+    on_answer: called at each answer of the broker.
+    """
 
     retain = True
 
     def __init__(self, messages: Mapping[str, bytes]) -> None:
         self.messages = dict(messages)
         self.refused: dict[str, str] = {}
+        self.on_answer: Callable[[], None] | None = None
         self._topics = list(messages)
         self._messages = iter(
             [(number, topic.encode(), payload) for number, (topic, payload) in enumerate(messages.items())]
@@ -44,6 +48,8 @@ class RetainedMessages:
 
     def acknowledged(self, number: int, answer: Acknowledgement) -> None:
         """Keep a refusal of the broker."""
+        if self.on_answer is not None:
+            self.on_answer()
         if answer.code:
             self.refused[self._topics[number]] = str(answer)
 

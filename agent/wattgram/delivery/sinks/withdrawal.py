@@ -23,6 +23,9 @@ QUIET = 0.3
 MOST_TOPICS = 10_000
 """Most retained topics of a site."""
 
+LONGEST_TOPIC, KEPT_PAYLOAD = 1000, 16
+"""Longest topic that is removed, characters, and bytes of a payload that are kept: only the status is read."""
+
 
 class StillOnline(WattgramError):
     """The gateway of the site is connected: it would publish again what is removed."""
@@ -44,8 +47,8 @@ class _Retained:
 
     def received(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message."""
-        if retained and payload and len(self.found) < MOST_TOPICS:
-            self.found[topic] = payload
+        if retained and payload and len(self.found) < MOST_TOPICS and len(topic) <= LONGEST_TOPIC:
+            self.found[topic] = payload[:KEPT_PAYLOAD]
 
 
 async def withdraw(settings: MqttConfig, site: str, *, force: bool, death: tuple[str, bytes] | None) -> Withdrawal:

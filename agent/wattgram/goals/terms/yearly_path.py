@@ -48,7 +48,8 @@ def fallen(base: Baseline, name: str, year: int, claim: str) -> Target | NoTarge
     left = left_of(base, year)
     if left is None:
         return NoTarget("the baseline has no path", f"add yearly to [goals.baseline.{claim}]: -0.03 is -3 % a year")
-    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {pace(base)}", own=True, start=base.value)
+    start = base.value if left != 1.0 else None  # in the base year no change is wanted, and the whole tolerance holds
+    return Target(base.value * left, f"{name} of {base.year} x {left:.4g}; {pace(base)}", own=True, start=start)
 
 
 def pace(base: Baseline) -> str:

@@ -7,13 +7,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from itertools import pairwise
+from statistics import median
 from zoneinfo import ZoneInfo, available_timezones
 
 from wattgram.base import toml_table
 from wattgram.base.toml_table import Table
 from wattgram.base.untrusted import EARLIEST, LATEST, nanoseconds, quoted
 from wattgram.grid.mix import Factors
-from wattgram.grid.signal import ESTIMATED, IN_KILOGRAMS, MEASURED, NS, SUPPLIED, Signal, is_in_kilograms, possible
+from wattgram.grid.signal import (
+    ESTIMATED,
+    IN_KILOGRAMS,
+    KILOGRAMS,
+    MEASURED,
+    NS,
+    SUPPLIED,
+    Signal,
+    is_in_kilograms,
+    possible,
+)
 
 MIX_TOTALS = {"share": 1.0, "percent": 100.0, "MW": None}
 """Sum of the amounts of a mix by their unit, None for any."""
@@ -74,6 +85,9 @@ def signals(
     """
     spans = _spans(entries, terms, arrived if live else None)
     good, bad = [], []
+    given = [entry.intensity for entry in entries if entry.intensity]
+    # An hour of water power may have 1.3 g/kWh beside others above 2; the hours of a file in kg/kWh have not.
+    in_kilograms = bool(given) and median(given) < KILOGRAMS
     first: dict[int, SuppliedValue] = {}
     for entry, (begin, _) in zip(entries, spans, strict=True):
         first.setdefault(begin, entry)
@@ -83,6 +97,9 @@ def signals(
             continue  # a local time that the clocks skip
         if begin in doubtful:
             bad.append(f"{entry.place}: found two values for one time, as in {first[begin].place}; neither is used")
+            continue
+        if in_kilograms and entry.intensity is not None and is_in_kilograms(entry.intensity):
+            bad.append(f"{entry.place}: intensity: found {entry.intensity:g}; {IN_KILOGRAMS}")
             continue
         try:
             good.append(_signal(entry, begin, end, terms, arrived, live))
@@ -105,8 +122,6 @@ def _signal(entry: SuppliedValue, begin: int, end: int, terms: ValueTerms, arriv
         if not possible(entry.intensity, basis):
             allowed = "above 0" if basis == "lifecycle" else "0"
             raise ValueError(f"intensity: found {entry.intensity:g}; expected {allowed} to 2000 g/kWh")
-        if is_in_kilograms(entry.intensity):
-            raise ValueError(f"intensity: found {entry.intensity:g}; {IN_KILOGRAMS}")
         tier = (ESTIMATED if entry.estimated else MEASURED) if live else SUPPLIED
         return Signal(entry.intensity, basis, terms.source, tier, begin, end, arrived, estimated=entry.estimated)
     return terms.factors.signal(

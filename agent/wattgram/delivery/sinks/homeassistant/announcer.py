@@ -16,6 +16,10 @@ from .discovery import SITE_OBJECT, Discovery, Options
 
 log = logging.getLogger(__name__)
 
+MOST_REMOVALS, LONGEST_NAME = 1000, 200
+"""Most outdated announcements that wait for their removal, and the longest name of one, characters: any client can
+retain further ones. The next connection brings the rest."""
+
 
 class Announcer:
     """Receives Home Assistant's status and the retained announcements; collects due announcements."""
@@ -58,6 +62,8 @@ class Announcer:
         if not retained or not payload or name is None:
             return
         if not self._discovery.configured(name):
+            if len(self._due) >= MOST_REMOVALS or len(name) > LONGEST_NAME:
+                return
             log.info("mqtt: %s is not in the configuration any more: Home Assistant removes it", name)
             self._due[topic] = b""
             return
@@ -73,9 +79,10 @@ class Announcer:
     def refused(self, refused: dict[str, str]) -> None:
         """Log each refused topic once."""
         for topic, reason in refused.items():
-            if topic not in self._logged:
+            if topic not in self._logged and len(self._logged) < MOST_REMOVALS:
                 log.warning("mqtt: the broker refuses %s: %s; Home Assistant may lack entities", topic, reason)
-        self._logged.update(refused)
+        if len(self._logged) < MOST_REMOVALS:
+            self._logged.update(refused)
 
     def _make_due(self, name: str) -> None:
         entities = self._announced[name]
