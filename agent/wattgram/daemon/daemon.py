@@ -298,19 +298,20 @@ async def _sync(parts: Parts, period: float, pulse: Pulse) -> None:
             health.spool_error = ""
 
 
-def _report_damage(parts: Parts, told: set[tuple[str, str]]) -> None:
+def _report_damage(parts: Parts, told: set[str]) -> None:
     """Report damage of the spool, each once: a disk may be opened late, and a database may break at any time."""
-    aside, found = parts.spool.set_aside, [("spool damaged", note) for note in parts.spool.notes]
-    if aside is not None:
-        found.insert(0, ("spool unreadable", f"set aside as {aside.name}"))
-    for event, detail in found:
-        if (event, detail) not in told:
-            told.add((event, detail))
-            parts.site.event("", event, detail)
+    aside = parts.spool.set_aside
+    if aside is not None and aside.name not in told:
+        told.add(aside.name)
+        parts.site.event("", "spool unreadable", f"set aside as {aside.name}")
+    for note in parts.spool.notes:
+        if note not in told:
+            told.add(note)
+            parts.site.event("", "spool damaged", note)
 
 
 async def _report(parts: Parts) -> None:
-    told: set[tuple[str, str]] = set()
+    told: set[str] = set()
     _report_damage(parts, told)
     if parts.site.config.grid.excuse:
         parts.site.event("", ZONE_MISSING, parts.site.config.grid.excuse)

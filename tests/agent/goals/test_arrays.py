@@ -206,7 +206,10 @@ def test_arrays_are_read() -> None:
         (
             SKY
             + ARRAY.replace('"roof"', '"hybrid"')
-            + '[[device]]\nname = "hybrid"\nrole = "pv"\ndriver = "goodwe_et"\nurl = "tcp://hybrid"\n',
+            + "".join(
+                f'[[device]]\nname = "{name}"\nrole = "{role}"\ndriver = "goodwe_et"\nurl = "tcp://hybrid"\n'
+                for name, role in (("hybrid", "pv"), ("store", "battery"))
+            ),
             "pv: found 'hybrid', a hybrid, whose power contains that of its battery",
         ),
     ],
