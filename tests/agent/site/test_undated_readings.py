@@ -212,3 +212,22 @@ def test_damaged_pieces_are_ignored(tmp_path: Path) -> None:
             assert not restored
 
     in_spool(tmp_path, work)
+
+
+def test_a_reading_before_the_state_of_a_disk_that_was_read_late_overwrites_no_waiting_one(tmp_path: Path) -> None:
+    async def first(spool: Spool) -> None:
+        waiting = UndatedReadings(spool, Boot("first"), 100.0)
+        for number in (1, 2):
+            waiting.add(source("incomer"), reading(number))
+
+    async def second(spool: Spool) -> None:
+        spool.unread = "an I/O error"  # while the site is made
+        waiting = UndatedReadings(spool, Boot("first"), 100.0)
+        spool.unread = ""  # the first sync could read the disk, and the state is not taken up yet
+        waiting.add(source("incomer"), reading(100))
+        await spool.sync()
+        await waiting.restore()
+        assert [monotonic for _, monotonic, _ in take_all(waiting)] == [1.0, 2.0, 100.0]
+
+    in_spool(tmp_path, first)
+    in_spool(tmp_path, second)
