@@ -55,13 +55,13 @@ def _ran_before(device: DeviceConfig, spool: Path, site: str) -> bool:
 def _is_stored(spool: Path, site: str, wanted: Callable[[Set[tuple[str, str]]], bool]) -> bool:
     """Return whether the devices and roles in the spool are as wanted; also if the spool cannot be read."""
     from wattgram.store.history import History  # noqa: PLC0415 - SQLite, for a configuration with a mistake only
-    from wattgram.store.regular_files import may_have_entries  # noqa: PLC0415 - with it
 
+    history = History(spool, site)
     try:
         if not spool.is_dir():
             return False
-        return wanted(History(spool, site).roles())
+        return wanted(history.roles())
     except HistoryError:
-        return may_have_entries(spool)
+        return history.may_exist()
     except OSError:
         return True

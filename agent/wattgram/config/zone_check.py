@@ -127,7 +127,6 @@ def stored_zone(spool: Path, site: str) -> str | None:
     A history that cannot be read, or that names no table, is one of an earlier version: `FORMER_ZONE`.
     """
     from wattgram.store.history import History  # noqa: PLC0415 - SQLite, for a configuration without a zone only
-    from wattgram.store.regular_files import may_have_entries  # noqa: PLC0415 - with it
 
     history = History(spool, site)
     try:
@@ -141,7 +140,7 @@ def stored_zone(spool: Path, site: str) -> str | None:
             match = re.search(r"table ([A-Z0-9-]+) \d{4} ", str(record["grid_source"]))
             found = match[1] if match else found
     except HistoryError:
-        return FORMER_ZONE if may_have_entries(spool) else None
+        return FORMER_ZONE if history.may_exist() else None
     except OSError:
         return FORMER_ZONE
     return found or FORMER_ZONE

@@ -37,6 +37,13 @@ class History:
         self.site = site
         self.damaged = 0
 
+    def may_exist(self) -> bool:
+        """Return whether the directory has entries; also if it cannot be read."""
+        try:
+            return any(self.folder.iterdir())
+        except OSError:
+            return True
+
     def windows(self, window: str, since: int, until: int) -> Iterator[Record]:
         """Yield windows ("15m", "1h", "1d" or "1mo") that start at `since` to before `until` (UTC ns), oldest first.
 

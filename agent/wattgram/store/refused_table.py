@@ -46,11 +46,10 @@ def write_refused(db: sqlite3.Connection, refused: Iterable[Refusal], number: Ca
 
 def keep_newest(db: sqlite3.Connection, limit: int) -> None:
     """Delete the oldest refused records above a limit in bytes."""
-    size = f"length(CAST(reason AS BLOB)) + length(data) + length(CAST(texts AS BLOB)) + {ROW_BYTES}"
-    total = db.execute(f"SELECT coalesce(sum({size}), 0) FROM refused").fetchone()[0]  # noqa: S608 - a constant
-    if total > limit:
-        db.execute(
-            "DELETE FROM refused WHERE rowid IN (SELECT rowid FROM (SELECT rowid, "  # noqa: S608 - a constant
-            f"sum({size}) OVER (ORDER BY seq DESC, sink DESC) AS after FROM refused) WHERE after > ?)",
-            (limit,),
-        )
+    db.execute(
+        "WITH sized AS (SELECT rowid AS place, seq, sink, "
+        "length(CAST(reason AS BLOB)) + length(data) + length(CAST(texts AS BLOB)) + ? AS size FROM refused) "
+        "DELETE FROM refused WHERE rowid IN (SELECT place FROM "
+        "(SELECT place, sum(size) OVER (ORDER BY seq DESC, sink DESC) AS newer FROM sized) WHERE newer > ?)",
+        (ROW_BYTES, limit),
+    )

@@ -62,14 +62,6 @@ def own_opener(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, OWN_MODE)
 
 
-def may_have_entries(folder: Path) -> bool:
-    """Return whether a folder has entries; also if it cannot be read."""
-    try:
-        return any(folder.iterdir())
-    except OSError:
-        return True
-
-
 def set_other_kinds_aside(paths: Iterable[Path]) -> list[str]:
     """Rename the entries of these names that are no regular files; return a line about each.
 
