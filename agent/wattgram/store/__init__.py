@@ -8,7 +8,8 @@ All functions here block and belong into the spool's threads.
 
 from .batch import Batch
 from .block import Numbered
-from .database import ASIDE, DATABASE_FILE, unreadable
+from .database import unreadable
+from .database_swap import ASIDE, DATABASE_FILE
 from .files import Store
 from .folder_opening import FolderReplaced, is_wrong_path
 from .journal import Refusal

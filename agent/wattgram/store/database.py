@@ -6,7 +6,6 @@ A damaged file is replaced at opening. synchronous=FULL is the only mode that ke
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import sqlite3
@@ -18,7 +17,9 @@ from typing import Any
 from wattgram.base.errors import SpoolError
 from wattgram.base.record import Series
 
+from . import database_swap
 from .block import Numbered
+from .database_swap import ASIDE, COPY_FILE, DATABASE_FILE, WITH_LOG
 from .journal import JournalEntry, Refusal
 from .read_only_database import damaged_in_memory, empty_in_memory, read_only
 from .refused_table import keep_newest, refused_of, write_refused
@@ -39,9 +40,6 @@ from .small_tables import (
 
 log = logging.getLogger(__name__)
 
-DATABASE_FILE = "spool.db"
-ASIDE = "spool.db.corrupt"
-
 TRANSACTION_RECORDS = 1000
 """Records in a transaction or a deletion, to bound the WAL and the time of a commit during a backlog."""
 
@@ -51,14 +49,15 @@ REFUSED_BYTES = 1 << 24
 REFUSED_SHARE = 4
 """The refused records take at most one of so many parts of the database."""
 
-RECOVERY_ROOM = 1 << 18
-"""Room beside the copy of a damaged file, bytes: the log and its index."""
-
 OWN_ROW = "database"
 """Row of `ring` with the number of records in the database itself."""
 
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH})
 """Result codes of a damaged file; an intact file refuses none of these statements."""
+
+
+DISK_REFUSES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN})
+"""Primary result codes of a disk that takes no data now."""
 
 
 def unreadable(error: Exception) -> bool:
@@ -95,11 +94,17 @@ class Database:
         self._series: dict[int, Series] = {}
         self._db: sqlite3.Connection | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the file is open; not after a replacement that the disk refused."""
+        return self._db is not None
+
     def open(self) -> None:
         """Open or create the file. A damaged file is set aside, and its readable rows are copied.
 
-        OSError, sqlite3.Error if the disk does not respond.
+        OSError, sqlite3.Error, SpoolError if the disk does not respond.
         """
+        database_swap.finish(self.folder)
         try:
             self._db = self._connect()
             self._load()
@@ -141,22 +146,24 @@ class Database:
             db.close()
 
     def recover(self) -> None:
-        """Set a damaged file aside and continue with a new one.
+        """Copy the readable rows of a damaged file to a new one, which takes its place; the damaged file is set aside.
 
-        OSError if the disk has no room for a copy: the damaged file then stays in its place.
+        OSError, SpoolError if the disk has no room for a copy or refuses it: the damaged file then stays in its place,
+        and this database is closed.
         """
-        self._demand_room()
+        database_swap.demand_room(self.folder, self._max_size)
         self.close()
-        aside = self.folder / ASIDE
-        for suffix in ("", "-wal"):
-            with contextlib.suppress(FileNotFoundError):
-                (self.folder / (DATABASE_FILE + suffix)).replace(self.folder / (ASIDE + suffix))
-        for leftover in (DATABASE_FILE + "-shm", ASIDE + "-shm"):
-            (self.folder / leftover).unlink(missing_ok=True)
-        self.set_aside = aside
-        self._db = self._connect()
+        database_swap.discard_copy(self.folder)
         before, self._ids, self._series = self.head, {}, {}
-        copied, missing = self._salvage(aside)
+        try:
+            self._db = self._connect(COPY_FILE)
+            copied, missing = self._salvage(self.folder / DATABASE_FILE)
+            database_swap.empty_log(self._opened(), self.folder / COPY_FILE)
+        finally:
+            self.close()
+        database_swap.complete_copy(self.folder)
+        aside = self.set_aside = self.folder / ASIDE
+        self._db, self._ids, self._series = self._connect(), {}, {}
         self._load()
         self.head = max(self.head, before)
         self.damaged += missing
@@ -265,21 +272,14 @@ class Database:
             self._delete_keys_before(last + 1)
         return len(expired) == TRANSACTION_RECORDS
 
-    def _demand_room(self) -> None:
-        """Check that a copy of the file fits on the disk: a copy that ends early is a loss."""
-        file, disk = self.folder / DATABASE_FILE, os.statvfs(self.folder)
-        size = file.stat().st_size if file.exists() else 0
-        if disk.f_bavail * disk.f_frsize < min(size, self._max_size) + RECOVERY_ROOM:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
-
-    def _connect(self) -> sqlite3.Connection:
-        file = self.folder / DATABASE_FILE
+    def _connect(self, name: str = DATABASE_FILE) -> sqlite3.Connection:
+        file = self.folder / name
         # SQLite would create the file by the umask alone; the files beside it get the mode of this file.
         if not file.exists():
             os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWN_MODE))
-        for suffix in ("", "-wal", "-shm"):
-            narrow_mode(self.folder / (DATABASE_FILE + suffix))
-        db = sqlite3.connect(self.folder / DATABASE_FILE, check_same_thread=False, isolation_level=None)
+        for suffix in WITH_LOG:
+            narrow_mode(self.folder / (name + suffix))
+        db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         db.text_factory = text
         try:
             db.executescript(SCHEMA)
@@ -306,12 +306,12 @@ class Database:
         self.head = max(self.stored, *self.positions.values(), 0)
         self._find_oldest()
 
-    def _salvage(self, aside: Path) -> tuple[int, int]:
+    def _salvage(self, file: Path) -> tuple[int, int]:
         """Copy the readable rows; return their number, and the number of missing records."""
 
         def connected() -> sqlite3.Connection:
-            lengthen(aside, PAGE)
-            return sqlite3.connect(aside, isolation_level=None)
+            lengthen(file, PAGE)
+            return sqlite3.connect(file, isolation_level=None)
 
         return self._copy(connected)
 
@@ -336,13 +336,23 @@ class Database:
                         chunk.append((row[0], record))
                         copied.append(row[0])
                     if len(chunk) == TRANSACTION_RECORDS:
-                        self._transact(JournalEntry(chunk), delivered)
+                        self._write_copied(JournalEntry(chunk), delivered)
                         chunk = []
-                self._transact(JournalEntry(chunk, state, positions, refused, reached), delivered)
+                self._write_copied(JournalEntry(chunk, state, positions, refused, reached), delivered)
                 missing = max(0, reached.get(OWN_ROW, (0, 0))[1] - len(copied))
         except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             log.error("spool: %s could not be copied completely: %s", DATABASE_FILE, error)
         return len(copied), missing
+
+    def _write_copied(self, entry: JournalEntry, delivered: int) -> None:
+        """Write copied rows; SpoolError if the disk refuses them: the rest must not count as lost or absent."""
+        try:
+            self._transact(entry, delivered)
+        except sqlite3.OperationalError as error:
+            full = error.sqlite_errorcode == sqlite3.SQLITE_FULL and self._used() > 0.7 * self._pages
+            if full or error.sqlite_errorcode & 0xFF not in DISK_REFUSES:
+                raise
+            raise SpoolError(f"{self.folder / COPY_FILE}: {error}") from error
 
     def _transact(self, entry: JournalEntry, delivered: int) -> None:
         while True:

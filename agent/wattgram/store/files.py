@@ -15,7 +15,8 @@ from wattgram.base.record import Kind, Record
 
 from .batch import Batch, between, number_of
 from .block import Numbered, fits_series
-from .database import DATABASE_FILE, OWN_ROW, REFUSED_BYTES, unreadable
+from .database import OWN_ROW, REFUSED_BYTES, unreadable
+from .database_swap import ALL_FILES, DATABASE_FILE
 from .folder_lock import FolderLock
 from .folder_opening import FolderReplaced, check_mounted, check_writable, make_folder
 from .journal import JOURNAL_FILE, JournalEntry, Refusal
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 PACK_BYTES = 1 << 20
 """Bytes of records in the journal after which they are packed. State does not count, because only the last is kept."""
 
-OWN_FILES = (JOURNAL_FILE, f"{JOURNAL_FILE}.new", *(DATABASE_FILE + suffix for suffix in ("", "-wal", "-shm")))
+OWN_FILES = (JOURNAL_FILE, f"{JOURNAL_FILE}.new", *ALL_FILES)
 """Names in the directory that the store writes, beside the segments."""
 
 EMPTY_ENTRY = JournalEntry()
@@ -53,10 +54,9 @@ class Store:
         self.positions: dict[str, int] = {}
         self.delivered = self.payload = 0
         self.notes: list[str] = []
-        self.generation = 0
         self._max_size = max_size
         self.refused_size = REFUSED_BYTES
-        self._beside = 0
+        self.generation = self._beside = 0
         self._state: dict[str, bytes] = {}
         self._journaled: list[Numbered] = []
         self._refused: list[Refusal] = []
@@ -69,8 +69,8 @@ class Store:
 
     @property
     def is_open(self) -> bool:
-        """Whether the store is open for writing."""
-        return self._parts is not None and self._is_writable
+        """Whether the store is open for writing; not after a replacement of the database that has failed."""
+        return self._parts is not None and self._is_writable and self._parts.database.is_open
 
     @property
     def is_readable(self) -> bool:

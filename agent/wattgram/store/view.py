@@ -12,7 +12,7 @@ from wattgram.base.record import Kind, Record, Series
 
 from . import journal
 from .block import Numbered
-from .database import DATABASE_FILE
+from .database_swap import DATABASE_FILE
 from .refused_table import refused_of
 from .regular_files import read_regular
 from .ring import PlacedBlock, Ring
