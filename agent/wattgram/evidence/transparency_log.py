@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,8 +60,7 @@ class TransparencyLog:
         self._site = site
         self._boot = boot
         self._keys = keys
-        self._quarters: dict[int, int] = {}
-        self._rows: list[int] = []
+        self._quarters = array("q")  # of each entry the number of the quarter that it began, -1 for none
         self._waiting: list[bytes] = []
         self._stored: LogState | None = None
         self._known = [head for note in published if (head := self._own_head(note)) is not None]
@@ -90,20 +90,19 @@ class TransparencyLog:
 
     def is_before(self, quarter: int) -> bool:
         """Return whether a quarter is earlier than all sealed quarters: its earlier records are not in the log."""
-        return bool(self._quarters) and quarter < min(self._quarters)
+        first = min((number for number in self._quarters if number >= 0), default=-1)
+        return quarter < first
 
     def quarter_index(self, quarter: int) -> int | None:
         """Return the index of the entry that began a quarter; None if there is none."""
-        return self._quarters.get(quarter)
+        return self._quarters.index(quarter) if quarter in self._quarters else None
 
     def add(self, kind: str, quarter: int, rows: Sequence[JsonObject], amends: int | None = None) -> None:
         """Add the entry of some rows, or several entries if it would be too large; `commit` writes them."""
         begins, index = kind == "quarter" and amends is None, self.index
         for number, entry in enumerate(entries_of(kind, self._site, quarter, self._boot, amends, rows, index)):
             self._waiting.append(entry)
-            self._rows.append(quarter if begins and number == 0 else -1)
-        if begins and self.index > index:
-            self._quarters.setdefault(quarter, index)
+            self._quarters.append(quarter if begins and number == 0 else -1)
 
     def note_terms(self, quarter: int, terms: SealedTerms) -> None:
         """Add the entries of a start: digests and changed settings, and the corrections of the past that differ."""
@@ -141,7 +140,7 @@ class TransparencyLog:
         )
         self.state.write(self.folder)
         replace_file(self.place / CHECKPOINT_FILE, note.encode())
-        self._waiting, self._rows = [], []
+        self._waiting = []
         return note
 
     def _opened(self, now: int) -> tuple[LogState, TileTree]:
@@ -177,7 +176,7 @@ class TransparencyLog:
         origin = f"{base}-{rfc3339(now)[:19].replace('-', '').replace(':', '')}Z" if self.restarted else base
         folder = origin.rpartition("/")[2]
         (self.folder / folder).mkdir(mode=FOLDER_MODE, exist_ok=True)
-        self._quarters = {}
+        self._quarters = array("q")
         state = LogState(origin, folder, 0, "", "", SpoolCursor(0, 0, -1))
         if self._stored is not None:
             stored = self._stored
@@ -229,14 +228,12 @@ class TransparencyLog:
         if len(numbers) < size:
             numbers = [_begun_quarter(entry) for entry in LogFiles.of_folder(place).entries(size)]
             replace_file(path, b"".join(map(_QUARTER_ROW.pack, numbers)))
-        for index, number in enumerate(numbers):
-            if number >= 0:
-                self._quarters.setdefault(number, index)
+        self._quarters = array("q", numbers)
 
     def _write_quarters(self) -> None:
         with open(self.place / QUARTERS_FILE, "ab", opener=own_opener) as file:
             file.truncate(self.state.size * _QUARTER_ROW.size)
-            file.write(b"".join(map(_QUARTER_ROW.pack, self._rows)))
+            file.write(b"".join(map(_QUARTER_ROW.pack, self._quarters[self.state.size :])))
             file.flush()
             os.fsync(file.fileno())
 
