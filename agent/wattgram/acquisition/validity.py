@@ -14,6 +14,7 @@ from math import inf, isnan
 from typing import NamedTuple
 
 from wattgram_drivers.device import Device, Reading
+from wattgram_drivers.map_roles import parts
 from wattgram_drivers.plan import Plan, spans_of
 from wattgram_ext.decode import Decoder
 from wattgram_ext.screen import DEAD, NAMEPLATE, OUTSIDE, PRESENCE, PRODUCT, STATE, UNEQUAL, VOID, Screen
@@ -27,7 +28,7 @@ from .negated_counters import NegatedCounters
 from .power_witnesses import PRODUCT_SLACK
 from .reading_rules import ReadingRules
 from .relation_checks import RelationChecks
-from .value_checks import CONTENT, ValueChecks
+from .value_checks import ValueChecks
 from .wanted_quantities import WantedQuantities
 
 __all__ = ["Judge", "Judged", "Withheld", "nameplate_of"]
@@ -101,8 +102,10 @@ class Judge:
         index = {name: number for number, name in enumerate(plan.quantities)}
         self._nameplate = index.get(nameplate_of(device), -1)
         self._output = index.get("active_power_total", -1) if device.night == "zeros" else -1
-        # Of another role, what an inverter measures beside itself stays out of the balance.
-        self._metered = list(index.values()) if role in ("grid", "load") else []
+        beside = [device.roles[name] for name in ("grid", "load") if name in device.roles]
+        self._beside = [
+            index[name] for reads in beside for names in reads.power for name, _ in parts(names) if name in index
+        ]
         self._power = inf  # of the last reading with one, W
         self._slow_counters = tuple(
             number
@@ -198,7 +201,7 @@ class Judge:
                 least=self._relations.least_power,
             )
             if self._device.night == "zeros" and not _has_words(reading):
-                case.withhold(self._metered, CONTENT, "is void: an inverter that sleeps answers 0 for its meter, too")
+                case.clear(self._beside)  # the grid and the load go on while the inverter that measures them sleeps
         self._negated.judge(case, findings)
         self._high_words.judge(case, self._limits, self._relations.powers)
         if found & OUTSIDE:

@@ -111,15 +111,17 @@ def test_the_dc_power_of_an_inverter_that_charges_a_battery_is_no_ac_power() -> 
     assert not any(judge.judge(Reading(NOON, 0.0, image, b"\1" * plan.words)).withheld for _ in range(4))
 
 
+@pytest.mark.parametrize("role", ["grid", "pv"])
 @pytest.mark.parametrize("name", ["growatt_sph", "growatt_tlx"])
-def test_the_grid_is_unknown_while_the_inverter_that_measures_it_sleeps(name: str) -> None:
+def test_grid_and_load_are_unknown_while_the_inverter_that_measures_them_sleeps(name: str, role: str) -> None:
     device = load(name)
-    wanted = [*(quantity.lstrip("-") for quantity in device.roles["grid"].power[0]), "frequency"]
-    plan = make_plan(device, wanted)
-    judge = Judge(device, plan, role="grid")
+    powers = [quantity.lstrip("-") for kind in ("grid", "load") for quantity in device.roles[kind].power[0]]
+    plan = make_plan(device, [*powers, "dc_power", "frequency"])
+    judge = Judge(device, plan, role=role)
     ((address, *_),) = [place.register.addresses for place in plan.places if place.register.quantity == "frequency"]
-    frequency = {address: 5000}
-    judge.judge(Reading(NOON, 0.0, image_of(plan, frequency), b"\1" * plan.words))
+    judge.judge(Reading(NOON, 0.0, image_of(plan, {address: 5000}), b"\1" * plan.words))
     asleep = judge.judge(Reading(NIGHT, 0.0, image_of(plan, {}), b"\1" * plan.words))
     values = dict(zip(judge.names, struct.unpack(f"{len(judge.names)}d", asleep.values), strict=True))
-    assert all(isnan(values[quantity]) for quantity in wanted)
+    assert all(isnan(values[quantity]) for quantity in powers)
+    assert values["dc_power"] == 0.0
+    assert asleep.withheld == ()
